@@ -7,7 +7,7 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 from artstore.backends.storage import LogStorage
 from artstore.domain.changes import Change, Kinds, LogEntry, check_change
 from artstore.domain.names import file_name_of, printable
-from artstore.errors import Conflict, Damage, InvalidValue
+from artstore.errors import Conflict, Damage, DamagedLog, InvalidValue, UnsupportedFormat
 from artstore.store.logs import EntryCache, Log
 
 Identity = Callable[[], tuple[str | None, str | None]]
@@ -76,10 +76,10 @@ class LogBook(ABC, Generic[S]):
         for folder in self.paths(entity, project):
             try:
                 yield self.read_folder(folder)
-            except Damage as error:
+            except (Damage, UnsupportedFormat) as error:
                 if damaged is None:
                     raise
-                damaged.append(error)
+                damaged.append(error if isinstance(error, Damage) else DamagedLog(error.message, hint=error.hint))
 
     def _check(self, changes: list[Change], what: str) -> None:
         """Raise InvalidValue for a change that couldn't be read afterwards."""

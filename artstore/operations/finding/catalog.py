@@ -19,7 +19,7 @@ from artstore.domain.codec import decode, encode_rows
 from artstore.domain.collection import Path
 from artstore.domain.digest import plain_digest
 from artstore.domain.run import RunPath
-from artstore.errors import Damage, StorageError
+from artstore.errors import Damage, DamagedLog, StorageError, UnsupportedFormat
 from artstore.store.refs import Refs
 from artstore.store.runs import Runs, may_live
 
@@ -306,10 +306,10 @@ class Catalog:
                 continue
             try:
                 table.add(folder, stamp if stamp < now - _YOUNG else 0, *read(folder))
-            except Damage as error:
+            except (Damage, UnsupportedFormat) as error:
                 if self._damaged is None:
                     raise
-                self._damaged.append(error)
+                self._damaged.append(error if isinstance(error, Damage) else DamagedLog(error.message, hint=error.hint))
         self._save(kind, table)
         return table
 
