@@ -91,9 +91,11 @@ class Asking:
 def diff_of(code: Code) -> bytes:
     """The changes of files that git tracks, as a patch. Empty without changes, or if git takes too long.
 
-    A long one is cut, and says so in its last line.
+    Also empty if the files are elsewhere than the repository. A long one is cut, and says so in its last line.
     """
     if code.state is None or not code.state["dirty"] or code.state["commit"] in (None, "(initial)"):
+        return b""
+    if not _has_own_files():
         return b""
     options = ("--no-ext-diff", "--no-textconv", "--no-color", "--submodule=short", "--ignore-submodules=dirty")
     asked = _started(*code.options, "diff", *options, "HEAD", "--")
@@ -109,6 +111,28 @@ def diff_of(code: Code) -> bytes:
     if found is not None and len(found) > _MOST_DIFF:
         return found[: found.rfind(b"\n", 0, _MOST_DIFF) + 1] + b"# artstore: the rest of this diff is left out\n"
     return b"" if found is None or asked.returncode else found
+
+
+def _has_own_files() -> bool:
+    """Whether the files are beside the repository, or where the environment says.
+
+    The repository's own config may say that they are in another folder, such as the user's home: private files there
+    would be taken for changes.
+    """
+    import subprocess
+
+    if os.environ.get("GIT_DIR") or os.environ.get("GIT_WORK_TREE"):
+        return True
+    asked, found = _started("rev-parse", "--show-toplevel"), _git_folder()
+    try:
+        top = asked.communicate(timeout=_TIMEOUT)[0].rstrip(b"\n") if asked is not None else b""
+    except subprocess.TimeoutExpired:
+        return False
+    return (
+        found is not None
+        and bool(top)
+        and os.path.realpath(os.fsdecode(top)) == os.path.realpath(os.path.dirname(found))
+    )
 
 
 def _first(fd: int, most: int) -> bytes | None:

@@ -125,6 +125,25 @@ def test_the_commit_the_remote_and_changes_of_tracked_files_are_recorded_without
     assert wandb.Api().run("r").metadata["git"] == {"commit": said["commit"], "dirty": True}
 
 
+@pytest.mark.parametrize("where", ["folder", "submodule"])
+def test_a_git_config_that_names_another_folder_brings_no_private_file_into_the_diff(
+    recorded: Path, tmp_path: Path, where: str
+) -> None:
+    """Somebody sent the repository: it tracks an empty `.ssh/id`, and says that its files are in the user's home."""
+    committed({".ssh/id": ""})
+    home = make_tree(tmp_path / "home", {".ssh/id": "private"})
+    if where == "submodule":
+        Path(".git").rename("elsewhere")
+        Path(".git").write_text("gitdir: elsewhere\n")
+    in_git("config", "core.worktree", str(home))
+    wandb.init(id="r").finish()
+    assert "diff.patch" not in [file.name for file in wandb.Api().run("r").files()]
+    in_git("config", "core.worktree", str(Path.cwd()))
+    make_tree(Path.cwd(), {".ssh/id": "changed"})
+    wandb.init(id="s").finish()
+    assert "diff.patch" in [file.name for file in wandb.Api().run("s").files()]
+
+
 @pytest.mark.parametrize("config", ["", '[filter "x"]\n\tsmudge = cat\n'])
 def test_the_remote_is_found_whether_or_not_git_is_asked_for_the_config(here: Path, config: str) -> None:
     committed({"a": "1"})
