@@ -1,6 +1,7 @@
 """The command line on a terminal: widths, colours, progress, interrupts, and readers that go away."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from artstore.repository import Repository
 from tests.support.checks import check
 from tests.support.commands import Cli, environment
 from tests.support.folders import make_tree
+from tests.support.servers import SeaweedFS
 from tests.support.terminal import CLOCK, on_terminal, screen_of
 from tests.support.transcripts import sample
 from tests.support.trouble import run
@@ -94,6 +96,22 @@ def test_progress_says_how_much_there_is_how_fast_it_goes_and_how_long_the_rest_
             form = rf"{step}.*  +\d+%  .*/{whole}.*(  +[\d.,]+ (files|objects|[KM]?i?B)/s  \d+:\d\d left)?"
             assert any(re.match(form, bar) for bar in bars), (command, text)
             assert any(bar.endswith(" left") for bar in bars), (command, text)
+
+
+def test_an_upload_is_counted_as_it_is_sent(work: Path, server: SeaweedFS) -> None:
+    make_tree(work / "large", {"f": os.urandom(1 << 16) * 480})
+    setup = f"{CLOCK}\nimport artstore.backends.bucket.storage as storage\nstorage.PART = 5 << 20"
+    bucket = {
+        "AWS_ENDPOINT_URL": server.endpoint, "AWS_REGION": server.region,
+        "AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key,
+    }  # fmt: skip
+    url = f"s3://{server.bucket}/{os.urandom(8).hex()}"
+    for command in ("put large", f"remote add --init far {url}", "push far"):
+        code, text = on_terminal(work, *command.split(), setup=setup, **bucket)
+        assert code == 0, text
+    parts = {int(percent) for percent in re.findall(r"sending to far +(\d+)%  +[\d.]+/30.0 MiB", text)}
+    assert {0, 16, 33} <= parts, "a part is counted when the fourth after it is sent"
+    assert "pushed" in screen_of(text)[0]
 
 
 def test_an_interrupt_on_a_terminal_is_one_sentence(work: Path) -> None:
