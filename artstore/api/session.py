@@ -227,6 +227,7 @@ save = _of_active_run(Run.save)
 upsert_artifact = _of_active_run(Run.upsert_artifact)
 use_artifact = _of_active_run(Run.use_artifact)
 use_model = _of_active_run(Run.use_model)
+watch = _of_active_run(Run.watch)
 
 
 def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:
@@ -286,14 +287,6 @@ def setup(settings: Any = None) -> None:
         InvalidValue: If a field doesn't exist, or its value is wrong.
     """
     set_for_process(settings)
-
-
-def watch(models: Any, *arguments: Any, **options: Any) -> list[Any]:
-    """Log histograms of a PyTorch model's gradients and parameters in the active run: see `Run.watch`.
-
-    Raises NoActiveRun if there is none.
-    """
-    return session.require("watch").watch(models, *arguments, **options)
 
 
 def unwatch(models: Any = None) -> None:
