@@ -62,6 +62,17 @@ class _Extra(dict[str, str]):
     def __setitem__(self, key: str, value: str) -> None:
         warn_caller(f"dropped '{key}': an entry's extra keeps what the place of a reference reports")
 
+    def update(self, *given: Any, **more: Any) -> None:
+        """Warn of each key, and set none."""
+        for key, value in dict(*given, **more).items():
+            self[key] = value
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """The value of a key, if it is known; else warn."""
+        if key not in self:
+            self[key] = default
+        return self.get(key, default)
+
 
 class Entry:
     """One file of an artifact."""
@@ -189,6 +200,11 @@ class Entry:
             return _Extra()
         known = {"etag": self.raw[5] if self.raw[4] == "etag" else None, "versionID": self.raw[6]}
         return _Extra({key: value for key, value in known.items() if value is not None})
+
+    @extra.setter
+    def extra(self, given: dict[str, Any]) -> None:
+        known = self.extra
+        known.update({key: value for key, value in given.items() if key not in known})
 
     def to_json(self) -> dict[str, Any]:
         """The entry as a dict with W&B's keys: what isn't known is left out."""

@@ -1,6 +1,7 @@
 """Files and entries as W&B's scripts look at them: `files()`, the manifest, references to other artifacts."""
 
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -115,3 +116,20 @@ def test_a_key_of_ones_own_in_an_entrys_extra_is_left_out_with_a_warning(here: P
     ):
         entry.extra["mine"] = "1"
     assert entry.extra == {}
+
+
+@pytest.mark.parametrize(
+    "keep",
+    [
+        lambda entry: entry.extra.update(mine=1),
+        lambda entry: entry.extra.update({"mine": 1}),
+        lambda entry: entry.extra.setdefault("mine", 1),
+        lambda entry: setattr(entry, "extra", {"mine": 1}),
+        lambda entry: setattr(entry, "extra", entry.extra | {"mine": 1}),
+    ],
+)
+def test_no_way_to_keep_a_key_in_an_entry_s_extra_is_silent(here: Path, keep: Any) -> None:
+    entry = draft().get_entry("f")
+    with pytest.warns(UserWarning, match="dropped 'mine': an entry's extra keeps") as said:
+        keep(entry)
+    assert [warning.filename for warning in said] == [__file__] and entry.extra == {}
