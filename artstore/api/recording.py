@@ -396,6 +396,10 @@ class Session:
             self.exit_code = 0
             sys.exit = _exit
 
+    def disabled_id(self) -> str:
+        """The id of the next disabled run. No two runs of the process share one: they would share a config."""
+        return "disabled" if self._scratch is None else f"disabled-{new_id()}"
+
     def scratch(self) -> str:
         """The repository of this process's disabled runs, below a temporary folder that is removed when it ends."""
         if self._scratch is None:

@@ -12,7 +12,7 @@ from artstore.api.configs import config_of
 from artstore.api.files import PathLike
 from artstore.api.handles import opened
 from artstore.api.messages import say_begun
-from artstore.api.recording import new_id, session, start
+from artstore.api.recording import session, start
 from artstore.api.run import Run
 from artstore.api.runfiles import named_run, restored
 from artstore.api.settings import Settings, for_run, set_for_process
@@ -115,7 +115,7 @@ def init(
         return before
     if disabled:
         asked = {key: value for key, value in asked.items() if key not in ("id", "resume")}
-        asked["id"] = f"disabled-{new_id()}" if session.active else "disabled"
+        asked["id"] = session.disabled_id()
     code = (
         None if disabled or chosen.disable_git else Asking(chosen.git_remote)
     )  # answers while the repository is opened

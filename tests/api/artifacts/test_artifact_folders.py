@@ -50,6 +50,7 @@ def test_a_folder_added_twice_is_fine_unchanged_and_refused_whole_when_changed_u
     }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:include '.*' matches nothing")
 @pytest.mark.parametrize(
     ("options", "expected"),
     [

@@ -186,6 +186,7 @@ def three(here: Path) -> list[str]:
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
 )  # fmt: skip
+@pytest.mark.filterwarnings("ignore:the filter found nothing")
 def test_runs_that_fit_a_filter(three: list[str], condition: dict[str, Any], expected: str) -> None:
     assert "".join(run.id for run in wandb.Api().runs(filters=condition)) == expected
 

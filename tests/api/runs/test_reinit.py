@@ -101,7 +101,9 @@ def test_runs_of_several_threads_are_apart(here: Path) -> None:
 def test_two_disabled_runs_are_apart(here: Path) -> None:
     with wandb.init(mode="disabled", config={"a": 1}) as one, wandb.init(mode="disabled", reinit="create_new") as two:
         assert (dict(one.config), dict(two.config)) == ({"a": 1}, {})
-    assert not Path(".artifacts").exists()
+    with wandb.init(mode="disabled", config={"a": 3}) as three:  # and one after them, too
+        assert (dict(three.config), three.resumed, three.step) == ({"a": 3}, False, 0)
+    assert len({one.id, two.id, three.id}) == 3 and not Path(".artifacts").exists()
 
 
 def test_all_active_runs_end_with_the_program_s_exit_code(here: Path) -> None:
