@@ -164,11 +164,11 @@ class View:
         """
         return self.refs.history(self.collection(text).path)
 
-    def run_history(self, state: RunState) -> Iterator[dict[str, Any]]:
-        """The rows of metrics that a run logged, in their order, each with its `_step`. Memory: one sealed part."""
+    def run_history(self, state: RunState, having: bytes = b"") -> Iterator[dict[str, Any]]:
+        """The rows of metrics that a run logged, in their order, each with its `_step`: see `read_history`."""
         from artstore.store.metrics import read_history
 
-        return read_history(self.objects, self.runs, state)
+        return read_history(self.objects, self.runs, state, having)
 
     def run_files(self, state: RunState) -> dict[str, RunFile]:
         """The files of a run, by their paths, in the order of these: see `files_of`."""

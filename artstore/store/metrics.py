@@ -90,10 +90,11 @@ def _complete(fd: int, line: bytes, written: int) -> None:
         raise
 
 
-def read_history(objects: ObjectStore, runs: Runs, state: RunState) -> Iterator[MetricRow]:
+def read_history(objects: ObjectStore, runs: Runs, state: RunState, having: bytes = b"") -> Iterator[MetricRow]:
     """All rows of a run: first the sealed ones, then the others, in the order in which they were logged.
 
-    Memory: one part.
+    With `having`, only the rows whose JSON contains these bytes, such as `"_type"` for media: others aren't parsed,
+    which takes 10 µs a row. Memory: one part.
     """
     told: set[str] = set()
     while True:
@@ -101,7 +102,7 @@ def read_history(objects: ObjectStore, runs: Runs, state: RunState) -> Iterator[
         now = runs.read_folder(state.path.folder)
         if new := {name: part for name, part in now.history.items() if name not in told}:
             for part in new.values():
-                yield from rows_of(_sealed(objects, part))
+                yield from rows_of(_sealed(objects, part), having)
             told |= new.keys()
             continue  # more may have been sealed meanwhile
         path = next((path for path in listed if path.rpartition("/")[2] not in told), None)
@@ -112,7 +113,7 @@ def read_history(objects: ObjectStore, runs: Runs, state: RunState) -> Iterator[
         except FileNotFoundError:
             continue  # sealed meanwhile: the log names it now
         told.add(path.rpartition("/")[2])
-        yield from rows_of(whole_rows(data))
+        yield from rows_of(whole_rows(data), having)
 
 
 def last_row(objects: ObjectStore, state: RunState) -> MetricRow:
@@ -156,9 +157,22 @@ def whole_rows(data: bytes) -> bytes:
     return data[: data.rfind(b"\n") + 1]
 
 
-def rows_of(data: bytes) -> Iterator[MetricRow]:
-    """Parse lines of JSON into rows. Raises DamagedObject for a line that isn't a row."""
-    for line in data.splitlines():
+def _lines_having(data: bytes, wanted: bytes) -> Iterator[bytes]:
+    """The lines of the data that contain these bytes."""
+    at = 0
+    while (at := data.find(wanted, at)) >= 0:
+        end = data.find(b"\n", at)
+        end = len(data) if end < 0 else end
+        yield data[data.rfind(b"\n", 0, at) + 1 : end]
+        at = end
+
+
+def rows_of(data: bytes, having: bytes = b"") -> Iterator[MetricRow]:
+    """Parse lines of JSON into rows: all, or those that contain the bytes `having`.
+
+    Raises DamagedObject for a line that isn't a row.
+    """
+    for line in _lines_having(data, having) if having else data.splitlines():
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:

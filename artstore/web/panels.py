@@ -33,6 +33,8 @@ _TABLE = 10
 _COLUMNS = 20
 _KEYS = 10_000
 """The most keys of media that are found."""
+_MEDIA = b'"_type"'
+"""What the JSON of a row with media contains."""
 _SAMPLES = 60
 """The most steps of a histogram that are drawn beside each other."""
 
@@ -112,10 +114,13 @@ def media(request: Request) -> Response:
 
 
 def _found(repository: Repository, run: RunState, key: str, wanted: int | None) -> tuple[dict[str, Found], str | None]:
-    """What a run logged under each key, or one. The history is read once. If it can't be read, the error too."""
+    """What a run logged under each key, or one. If the history can't be read, the error too.
+
+    Cost: the rows with media are parsed, and the history's bytes are searched for them.
+    """
     found, error = dict[str, Found](), None
     try:
-        for row in repository.run_history(run):
+        for row in repository.run_history(run, having=_MEDIA):
             for name, value in media_in(row):
                 if (not key or name == key) and (name in found or len(found) < _KEYS):
                     found.setdefault(name, Found(wanted)).add(row["_step"], value)

@@ -124,6 +124,17 @@ def test_all_charts_of_a_run_have_the_same_steps(tab: Watched) -> None:
 
 
 @seen_by_a_browser
+def test_charts_are_as_wide_as_their_place_when_the_window_changes(tab: Watched) -> None:
+    page = tab.open("/run/local/p/long")
+    fits = "() => Object.values(plots).every((plot) => plot.width === plot.root.parentElement.clientWidth - 16)"
+    for width in (360, 900, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.wait_for_function(fits)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
+    assert page.evaluate(DRAWN, ["loss", 1, 2345]), "the spike is drawn at its new place"
+
+
+@seen_by_a_browser
 def test_a_metric_is_drawn_over_its_step_metric(tab: Watched) -> None:
     page = tab.open("/run/local/p/epochs")
     assert page.evaluate("plots['val/acc'].data") == [[1, 2, 3], [0.3, pytest.approx(19 / 30), pytest.approx(29 / 30)]]

@@ -26,14 +26,16 @@ function chart(name, runs, ends) {
   const over = [...new Set(metrics.map((metric) => metric.axis ?? "step"))], shared = over.includes("step") ? [ends] : [];
   const axis = { stroke: theme.getPropertyValue("--quiet"), grid: { stroke: theme.getPropertyValue("--line") }, ticks: { stroke: theme.getPropertyValue("--line") } };
   const lines = runs.map((run, at) => ({ label: run.label, stroke: run.stroke, dash: run.dash, width: 1.5, points: { show: metrics[at].steps.length < 2, filter: alone } }));
-  new uPlot(
+  const width = () => figure.clientWidth - 16, height = 240;
+  const plot = new uPlot(
     {
-      width: figure.clientWidth - 16, height: 240, scales: { x: { time: false } }, axes: [{ ...axis, label: over.join(", "), labelSize: 20 }, { ...axis, size: 64 }],
+      width: width(), height, scales: { x: { time: false } }, axes: [{ ...axis, label: over.join(", "), labelSize: 20 }, { ...axis, size: 64 }],
       series: [{ label: over.join(", ") }, ...lines], legend: { markers: { dash: (plot, at) => (plot.series[at].dash?.length ? "dashed" : "solid") } },
       hooks: { draw: [(plot) => runs.forEach((run, at) => metrics[at].marks.forEach((mark) => line(plot, mark.step, run.stroke)))] },
     },
     uPlot.join([...shared, ...metrics.map((metric) => [metric.steps, metric.values])]), figure,
   );
+  new ResizeObserver(() => { if (width() > 0 && width() !== plot.width) plot.setSize({ width: width(), height }); }).observe(figure);
   runs.forEach((run, at) => {
     const said = metrics[at].marks.map((mark) => mark.text).join(", ") + (metrics[at].unmarked ? `, and in ${metrics[at].unmarked} places between` : "");
     if (said) say(figure, `${run.label}: ${said}`, "warning");

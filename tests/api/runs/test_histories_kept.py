@@ -9,6 +9,7 @@ import pytest
 
 import artstore as wandb
 from artstore.api.handles import opened
+from artstore.domain.run import RunPath
 from artstore.errors import ArtstoreError, DamagedLog, NotFound
 from artstore.repository import Repository
 from tests.support.artifacts import draft, log
@@ -160,3 +161,18 @@ def test_what_links_may_hold_is_not_deleted_while_a_log_can_not_be_read(here: Pa
         wandb.Api().artifact("data:v0").delete(delete_aliases=True)
     entry.write_bytes(whole)
     wandb.Api().artifact("data:v0").delete(delete_aliases=True)
+
+
+def test_rows_that_have_some_bytes_are_read_without_the_others(here: Path) -> None:
+    """A page of media reads a long history at each move of its slider, and few rows have media."""
+    with wandb.init(project="p", id="one") as run:
+        for step in range(300):
+            run.log(
+                {"text": '"_type"' if step == 7 else "", "loss": step}
+                | ({"n": {"_type": "x"}} if step % 100 == 0 else {})
+            )
+    with Repository(str(here / ".artifacts")) as repository:
+        state = repository.runs.find(RunPath("local", "p", "one"))
+        some = list(repository.run_history(state, having=b'"_type"'))
+        assert [row["_step"] for row in some] == [0, 100, 200]
+        assert some == [row for row in repository.run_history(state) if "n" in row]

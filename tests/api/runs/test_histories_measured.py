@@ -75,7 +75,7 @@ def test_du_tells_versions_and_histories_apart_here_and_at_a_remote(cli: Cli, he
     for place in ((), ("nas",)):
         versions, runs = cli("du", *place, cwd=here).out.splitlines()[-2:]
         assert versions.startswith("1 version: 195.3 KiB of files stored in 19"), versions
-        assert runs.startswith("1 run: histories and files of 2."), runs
+        assert runs.startswith("1 run with histories or files: 2."), runs
 
 
 @pytest.mark.damaged
@@ -87,7 +87,7 @@ def test_du_goes_on_past_a_damaged_log_and_says_so(cli: Cli, here: Path) -> None
         path.chmod(0o644)
         path.write_bytes(b"{")
     done = cli("du", cwd=here)
-    assert done.code == 7 and "1 version: 1000 B of files" in done.out and "1 run: " in done.out
+    assert done.code == 7 and "1 version: 1000 B of files" in done.out and "1 run with histories or files: " in done.out
     assert "broken" in done.err and done.err.endswith(
         "hint: everything listed is undamaged; `artstore fsck` shows details\n"
     )
