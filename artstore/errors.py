@@ -34,6 +34,7 @@ and the place; the hint says what to do about it.
 """
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -48,10 +49,50 @@ class ArtstoreError(Exception):
         self.message = message
         self.hint = hint
         if hint:
-            self.add_note(f"hint: {hint}")  # which a traceback shows
+            self.add_note(f"hint: {for_python(hint)}")  # which a traceback shows
 
     def __str__(self) -> str:
         return self.message
+
+
+_NAMED = r"(?:-- )?([\w.@:/-]*[\w.-])"
+_IN_PYTHON = [
+    (rf"ls --project {_NAMED}", r"artstore.Api().artifact_collections('\1')"),
+    (rf"ls (?:-r )?(?!-){_NAMED}", r"artstore.Api().artifact('\1').files()"),
+    (r"ls -r", "artifact.files()"),
+    (r"ls", "artstore.Api().artifact_collections()"),
+    (rf"cat {_NAMED} {_NAMED}", r"artstore.Api().artifact('\1').get_entry('\2').download()"),
+    (rf"log {_NAMED}", r"artstore.Api().artifacts(name='\1')"),
+    (rf"rm --collection {_NAMED}", r"artstore.Api().artifact_collection(name='\1').delete()"),
+    (rf"rm (?!-){_NAMED}", r"artstore.Api().artifact('\1').delete(delete_aliases=True)"),
+    (rf"keep {_NAMED} {_NAMED}", r"artstore.Api().artifact_collection(name='\1').keep = '\2'"),
+    (
+        rf"edit --collection --type {_NAMED} {_NAMED}",
+        r"artstore.Api().artifact_collection(name='\2').change_type('\1')",
+    ),
+    (r"get", "artifact.download()"),
+    (r"runs ls", "artstore.Api().runs()"),
+    (r"init", "artstore.init()"),
+]
+"""Commands that hints name, as patterns, and what does the same in Python."""
+
+
+def for_python(hint: str) -> str:
+    """A hint for somebody who works in Python: its commands as calls, or marked as commands of a shell.
+
+    >>> for_python("`artstore ls data:v0` lists its files")
+    "`artstore.Api().artifact('data:v0').files()` lists its files"
+    >>> for_python("`artstore undelete data:v0` may bring it back")
+    'in a shell, `artstore undelete data:v0` may bring it back'
+    """
+
+    def call(command: re.Match[str]) -> str:
+        for pattern, said in _IN_PYTHON:
+            if found := re.fullmatch(pattern, command[1]):
+                return f"`{found.expand(said)}`"
+        return f"in a shell, {command[0]}"
+
+    return re.sub(r"`artstore ([^`]+)`", call, hint)
 
 
 class FilesDiffer(ArtstoreError, ValueError):

@@ -518,9 +518,9 @@ def test_what_another_entity_has_is_listed_without_it_and_named_by_errors(cli: C
     for command in ("show digits/model", "get digits/model", "log digits/model", "alias digits/model x"):
         assert "hint: did you mean 'team/digits/model'?\n" in cli(*command.split(), cwd=named).err, command
     assert cli("show", "digits", cwd=named).err.splitlines()[1] == (
-        "hint: that is a project of another entity: `artstore ls --project digits` lists it"
+        "hint: that is a project of another entity: `artstore ls --project team/digits` lists it"
     )
-    assert cli("show", "team", cwd=named).err.endswith("that is an entity: `artstore ls --project team` lists it\n")
+    assert cli("show", "team", cwd=named).err.endswith("that is an entity: `artstore ls team/` lists it\n")
     with wandb.init(entity="others", project="digits"):
         pass
     done = cli("runs", "ls", "digits", cwd=named)

@@ -330,9 +330,11 @@ class Lookup:
             return f"did you mean {' or '.join(map(repr, same_name[:3]))}?"
         if any(folder[:2] == [file_name_of(path.entity), name] for folder in folders):
             return f"that is a project: {typed('ls', project=path.name)} lists it"
-        if any(name in folder[:2] for folder in folders):
-            what = "an entity" if any(name == folder[0] for folder in folders) else "a project of another entity"
-            return f"that is {what}: {typed('ls', project=path.name)} lists it"
+        if any(name == folder[0] for folder in folders):
+            return f"that is an entity: {typed('ls', f'{path.name}/')} lists it"
+        if (folder := next((folder for folder in folders if folder[1] == name), None)) is not None:
+            project = "/".join(self._refs.read_folder("/".join(["refs", *folder])).path[:2])
+            return f"that is a project of another entity: {typed('ls', project=project)} lists it"
         return None
 
     def _in_other_entities(self, path: Path) -> str | None:
