@@ -348,7 +348,7 @@ class View:
     def download_folder(self, found: Version, *, numbered: bool = True) -> str:
         """The folder to which a version is restored by default: with `numbered`, its own. A link has its source's."""
         path, number = self.lookup.saved_as(found)
-        return settings.download_folder(path.name + (f"-v{number}" if numbered else ""))
+        return settings.download_folder(path.name + (f"-v{number}" if numbered else ""), self.storage.root)
 
     def verify(self, found: Version, root: str | None = None, *, monitor: Monitor | None = None) -> Verified:
         """Compare a folder with a version by content: every file is read. Raises NotFound if there is no such folder.

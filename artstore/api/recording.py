@@ -32,7 +32,7 @@ from artstore.operations.saving.sealing import seal
 from artstore.repository import Repository
 from artstore.store.metrics import SEAL_AT, HistoryWriter, MetricRow, last_row
 from artstore.store.runfiles import StagedFiles
-from artstore.store.settings import FOLDER, find_root, root_to_create
+from artstore.store.settings import DOWNLOADS, FOLDER, find_root, root_to_create
 from artstore.store.variables import is_disabled, secret_values
 
 if TYPE_CHECKING:
@@ -405,6 +405,7 @@ class Session:
         if self._scratch is None:
             self._scratch = os.path.realpath(tempfile.mkdtemp(prefix="artstore-disabled-"))
             weakref.finalize(self, _remove_in, os.getpid(), self._scratch)
+            DOWNLOADS[os.path.join(self._scratch, FOLDER)] = os.path.join(self._scratch, "artifacts")
         return os.path.join(self._scratch, FOLDER)
 
     def _noting_exit(self, code: Any = None, /) -> NoReturn:

@@ -478,8 +478,14 @@ def require_root() -> str:
     return root
 
 
-def download_folder(name: str) -> str:
-    """The folder into which `get` restores a version by default."""
+DOWNLOADS: dict[str, str] = {}
+"""By repository: where this process restores its versions by default, if not to `./artifacts`."""
+
+
+def download_folder(name: str, root: str | None = None) -> str:
+    """The folder into which `get` restores a version by default, of the repository `root`."""
+    if root in DOWNLOADS:
+        return os.path.join(DOWNLOADS[root], name)
     base = _folder_of_environment("ARTSTORE_ARTIFACT_DIR", "WANDB_ARTIFACT_DIR") or "artifacts"
     if not os.path.isabs(base):
         working_folder()  # or it is gone

@@ -120,3 +120,17 @@ def test_axes_that_others_recorded_wrongly_are_none(defined: Any) -> None:
     assert axes_of({"_wandb": {"m": defined}}) == axes_of({"_wandb": defined}) == {}
     told = with_axis({"_wandb": {"m": defined, "other": 1}}, "loss", "epoch")
     assert axes_of(told) == {"loss": "epoch"} and told["_wandb"]["other"] == 1
+
+
+def test_a_download_in_a_disabled_run_leaves_nothing_behind(here: Path) -> None:
+    with wandb.init(mode="disabled") as run:
+        artifact = wandb.Artifact("model", "model")
+        with artifact.new_file("f") as file:
+            file.write("1")
+        run.log_artifact(artifact)
+        folder = run.use_artifact("model:latest").download()
+        assert (Path(folder) / "f").read_text() == "1" and not Path(folder).is_relative_to(here)
+        assert artifact.verify().files == 1
+        assert (Path(artifact.checkout()) / "f").is_file()
+        assert Path(artifact.get_entry("f").download()).read_text() == "1"
+    assert list(here.iterdir()) == []
