@@ -92,7 +92,7 @@ def for_python(hint: str) -> str:
                 return f"`{found.expand(said)}`"
         return f"in a shell, {command[0]}"
 
-    return re.sub(r"`artstore ([^`]+)`", call, hint)
+    return re.sub(r"[`]artstore ([^`]+)`", call, hint)
 
 
 class FilesDiffer(ArtstoreError, ValueError):

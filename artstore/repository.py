@@ -14,7 +14,7 @@ from artstore.backends.storage import is_url
 from artstore.domain.collection import State
 from artstore.domain.digest import Digest
 from artstore.domain.ignore import PathFilter
-from artstore.domain.names import collection_named, listed, printable
+from artstore.domain.names import DEFAULT_ENTITY, collection_named, listed, printable
 from artstore.domain.selection import EVERYTHING, Selection
 from artstore.domain.tree import Entry
 from artstore.editing import Editor
@@ -376,10 +376,20 @@ class Repository(Editor):
             if known is None or known.url != place:
                 raise Conflict(f"there is another repository in {printable(root)}", hint="choose another folder")
             repository.settings.given.add((ORIGIN, place))
-            return repository, repository.pull(ORIGIN, selection=selection, jobs=jobs, monitor=monitor)
+            exchanged = repository.pull(ORIGIN, selection=selection, jobs=jobs, monitor=monitor)
+            repository._take_only_entity()
+            return repository, exchanged
         except BaseException:
             repository.close()
             raise
+
+    def _take_only_entity(self) -> None:
+        """Make the only entity of a new clone its default, so that names need none. Nothing if there are several."""
+        logs = [(log, folder) for log in (self.refs, self.runs) for folder in log.paths()]
+        if logs and len({folder.split("/")[1] for _, folder in logs}) == 1 and not self.settings.value("core.entity"):
+            log, folder = logs[0]
+            if (entity := log.read_folder(folder).path.entity) != DEFAULT_ENTITY:
+                self.settings.set("core.entity", entity)
 
     @property
     def _is_partial(self) -> bool:

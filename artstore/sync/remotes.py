@@ -325,7 +325,9 @@ class Remotes:
             held, here = None, {}
         if held is None:
             more = "`artstore pull` may bring more from a remote"
-            return NotFound(str(error), hint=f"{error.hint}; {more}" if error.hint else more)
+            return NotFound(
+                str(error), hint=f"{error.hint}{'' if error.hint.endswith('?') else ';'} {more}" if error.hint else more
+            )
         holder, version = held
         name = self._lookup.short(path) + spec.ending
         ours = here.get(version["id"])

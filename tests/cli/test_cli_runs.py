@@ -511,6 +511,16 @@ def test_the_entity_of_the_first_run_is_the_default_of_a_new_repository(cli: Cli
     assert str(wandb.Api().artifact("digits/model:v0").qualified_name) == "team/digits/model:v0"
 
 
+def test_the_only_entity_of_what_was_cloned_is_the_default_of_the_clone(cli: Cli, named: Path, tmp_path: Path) -> None:
+    assert cli("remote", "add", "nas", str(tmp_path / "nas"), "--init", cwd=named).code == 0
+    assert cli("push", cwd=named).code == 0
+    assert "digits/model: got" in cli("clone", str(tmp_path / "nas"), "bob", cwd=tmp_path).out
+    assert cli("show", "digits/model", cwd=tmp_path / "bob").code == 0
+    told = cli("get", "digit/model", cwd=tmp_path / "bob").err
+    assert told.endswith("hint: did you mean 'digits/model'? `artstore pull` may bring more from a remote\n")
+    assert cli("runs", "show", "digits/onc", cwd=tmp_path / "bob").err.endswith("hint: did you mean 'once'?\n")
+
+
 def test_what_another_entity_has_is_listed_without_it_and_named_by_errors(cli: Cli, named: Path) -> None:
     cli("config", "core.entity", "me", cwd=named)
     for command in ("runs ls digits", "ls digits", "ls digits/", "ls team/digits", "ls team", "ls --project digits"):

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from artstore.domain.names import as_project, check_project, printable
 from artstore.domain.run import RunPath, RunState
-from artstore.domain.wording import first_of
+from artstore.domain.wording import first_of, near
 from artstore.errors import InvalidValue, NotFound
 from artstore.operations.finding.catalog import Catalog, RunRow, decoded_run
 from artstore.operations.finding.lookup import Home
@@ -40,7 +40,7 @@ def find_run(runs: Runs, catalog: Catalog, home: Home, text: str) -> RunState:
     else:
         path = RunPath(asked.entity or home[0], asked.project or home[1], id)
         if runs.read(path).number or not (found := runs_called(catalog, home, text)):
-            return runs.find(path)  # which raises NotFound with similar ids, or because it was deleted
+            return _found(runs, catalog, path)
     if len(found) > 1:
         what = "id" if found[0].id == asked.name else "name"
         raise NotFound(
@@ -48,6 +48,17 @@ def find_run(runs: Runs, catalog: Catalog, home: Home, text: str) -> RunState:
             hint=f"name one by its id: {first_of([row.path for row in found], 5)}",
         )
     return runs.find(found[0].run)
+
+
+def _found(runs: Runs, catalog: Catalog, path: RunPath) -> RunState:
+    """The run at a path. Raises NotFound, with similar ids or names, if there is none or it was deleted."""
+    try:
+        return runs.find(path)
+    except NotFound as error:
+        if error.hint is not None:
+            raise
+        names = {row.name for row in map(decoded_run, catalog.all_rows()) if not row.deleted}
+        raise NotFound(error.message, hint=near(path.id, names)) from None
 
 
 def runs_called(catalog: Catalog, home: Home, text: str) -> list[RunRow]:
