@@ -12,6 +12,7 @@ from artstore.api.files import PathLike, Texts
 from artstore.api.handles import opened, root_of
 from artstore.api.listing import Artifacts, Listing, checked_order, warn_of_nothing
 from artstore.api.orders import ordered_versions
+from artstore.api.recorded import RecordedRuns
 from artstore.api.recording import session
 from artstore.api.registries import Registries, Registry, find_registry, make_registry
 from artstore.api.runfiles import named_run
@@ -290,7 +291,7 @@ class Api(SaysWhy):
         per_page: int | None = None,
         include_sweeps: bool = True,
         lazy: bool = True,
-    ) -> Listing[RunRecord]:
+    ) -> RecordedRuns:
         """List the runs of a project, the first started first.
 
         Args:
@@ -316,7 +317,7 @@ class Api(SaysWhy):
         warn_of_nothing(states, asked, filters)
         if order not in ("+created_at", "created_at"):
             states = ordered(states, order, values)
-        return Listing(states, lambda s: RunRecord(root, s), per_page)
+        return RecordedRuns(states, lambda s: RunRecord(root, s), per_page)
 
     # -- registries --
 

@@ -111,3 +111,20 @@ def test_settings_check_tags_and_modes_when_they_are_assigned(here: Path, tags: 
     assert (settings.run_tags, settings.root_dir) == (("one",), str(here))
     with pytest.raises(ValueError, match="mode 'badmode' is not one of"):
         settings.mode = "badmode"
+
+
+def test_histories_of_several_runs_are_one_list_or_frame(here: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    for name in ("one", "two"):
+        with wandb.init(id=name) as run:
+            run.log({"loss": 2, "acc": 0})
+            run.log({"loss": 1})
+    runs = wandb.Api().runs()
+    rows = [{"_step": step, "loss": 2 - step, "run_id": name} for name in ("one", "two") for step in (0, 1)]
+    assert sorted(runs.histories(keys=["loss"]), key=lambda row: (row["run_id"], row["_step"])) == rows
+    frame = runs.histories(samples=1, format="pandas")
+    assert isinstance(frame, pandas.DataFrame) and len(frame) == 2 and set(frame.run_id) == {"one", "two"}
+    none = wandb.Api().runs(filters={"state": "failed"})
+    assert none.histories() == [] and none.histories(format="pandas").shape == (0, 0)
+    with pytest.raises(ValueError, match="Invalid format: arrow"):
+        runs.histories(format="arrow")  # type: ignore[arg-type]  # on purpose
