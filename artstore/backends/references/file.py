@@ -11,7 +11,7 @@ from artstore.domain.ignore import IGNORE_FILE, NO_FILTER, PathFilter, Rules, ig
 from artstore.domain.names import is_protected, printable
 from artstore.domain.tree import BLAKE3, ETAG, URI
 from artstore.domain.wording import first_of
-from artstore.errors import MissingReference, SourceError, storage_error, translated
+from artstore.errors import InvalidValue, MissingReference, SourceError, storage_error, translated
 
 _PIECE = 1 << 20
 
@@ -24,6 +24,8 @@ class FileHandler:
         self._chosen = chosen
 
     def find(self, uri: str, *, checksum: bool) -> Iterator[Target]:
+        if not _text(uri):
+            raise InvalidValue(f"'{printable(uri)}' names no file or folder")
         path = _named(uri)
         if os.path.isfile(path):
             yield Target("", _reference(path, checksum))
