@@ -278,7 +278,7 @@ def test_init_and_finish_say_where_a_run_is_and_what_came_of_it(
     assert capfd.readouterr().err.splitlines() == [
         "artstore: run local/p/r (first) finished",
         "artstore:   last: epoch 3, loss 0.12346",
-        "artstore:   logged: data:v0",
+        "artstore:   logged: p/data:v0",
         "artstore:   in ~/work/.artifacts/runs/local/p/r",
     ]
     wandb.init(id="r", project="p").finish(exit_code=3)
