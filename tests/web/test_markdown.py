@@ -69,10 +69,10 @@ def test_a_readme_is_shown_as_it_was_meant_with_the_images_of_its_version(browse
     assert [v["id"] for v in Axe().run(page).response["violations"]] == []
     page.get_by_role("link", name="the guide").click()
     page.wait_for_url("**/files/**guide.md")
-    assert page.locator(".prose img").evaluate("image => image.naturalWidth") == 64
+    assert page.locator(".prose img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 64
     assert page.locator(".prose h2").inner_text() == "low"
     page = tab.open("/version/local/uncategorized/data/0")
-    assert page.locator(".prose img").evaluate("image => image.naturalWidth") == 64
+    assert page.locator(".prose img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 64
     page.get_by_role("link", name="guide").click()
     page.wait_for_url("**/files/**guide.md")
     assert tab.wrong == [], "the console stays empty"

@@ -199,7 +199,7 @@ def test_cells_of_tables_have_pictures_and_players(tab: Watched) -> None:
     page.wait_for_function("[...document.images].every((image) => image.complete && image.naturalWidth === 32)")
     assert page.locator("td img").count() == page.locator("td audio").count() == 3
     page.locator("td a").first.click()
-    assert page.locator("img.preview").evaluate("image => image.naturalWidth") == 32
+    assert page.locator("img.preview").evaluate("image => image.decode().then(() => image.naturalWidth)") == 32
     page = tab.open(f"{RUN}?key=table")
     assert page.locator("td img").count() == page.locator("td svg").count() == 10
     page.get_by_role("link", name="The whole table").click()

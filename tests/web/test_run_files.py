@@ -135,9 +135,9 @@ def test_the_files_of_a_run_are_listed_previewed_and_downloaded(tab: Watched) ->
     page = tab.open("/run/local/p/full")
     for name in ("Files", "media/", "images/", "one.png"):
         page.get_by_role("link", name=name, exact=True).first.click()
-    assert page.locator("img.preview").evaluate("image => image.naturalWidth") == 64
+    assert page.locator("img.preview").evaluate("image => image.decode().then(() => image.naturalWidth)") == 64
     page.goto(f"{tab.origin}/run-files/local/p/full?path=notes/read.md")
-    assert page.locator(".prose img").evaluate("image => image.naturalWidth") == 64
+    assert page.locator(".prose img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 64
     assert page.locator(".prose a").count() == 0, "a link to a file that isn't there is text"
     page.goto(f"{tab.origin}/run-files/local/p/full?path=rows.csv")
     assert page.locator("tbody td").all_inner_texts() == ["1", "2"]

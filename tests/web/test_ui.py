@@ -101,7 +101,7 @@ def test_what_users_wrote_is_shown_and_never_run(tab: Watched) -> None:
     page = tab.open(f"/files/{HOME}/images/0?path=page.html")
     assert page.inner_text("pre") == "<script>alert(1)</script>"
     page = tab.open(f"/files/{HOME}/images/0?path=drawing.svg")
-    assert page.locator("img.preview").evaluate("image => image.naturalWidth") > 0
+    assert page.locator("img.preview").evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
 
 
 @seen_by_a_browser
@@ -109,7 +109,7 @@ def test_pages_lead_to_one_another(tab: Watched) -> None:
     page = tab.open("/")
     for name in ("images", "v1", "Files", "images/", "00.png"):
         page.get_by_role("link", name=name, exact=True).first.click()
-    assert page.locator("img.preview").evaluate("image => image.naturalWidth") == 64
+    assert page.locator("img.preview").evaluate("image => image.decode().then(() => image.naturalWidth)") == 64
     page.get_by_role("link", name=f"{HOME}/images").click()
     page.get_by_role("button", name="Compare the two").click()
     assert "1 removed" in page.inner_text("main") and "300" in page.locator("td.removed").all_inner_texts()
