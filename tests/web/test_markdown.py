@@ -51,7 +51,8 @@ def test_a_readme_is_shown_as_it_was_meant_with_the_images_of_its_version(browse
     tab = watched(browser, card)
     base = "/files/local/uncategorized/data/0"
     page = tab.open(f"{base}?path=README.md")
-    sizes = page.locator(".prose img").evaluate_all("images => images.map(image => [image.alt, image.naturalWidth])")
+    measured = "image => image.decode().then(() => [image.alt, image.naturalWidth])"
+    sizes = page.locator(".prose img").evaluate_all(f"images => Promise.all(images.map({measured}))")
     assert sizes == [["a curve", 64], ["its twin", 64], ["from the top", 64], ["dot", 1]]
     assert page.locator("h1").count() == 1 and page.locator(".prose h2").inner_text() == "Card"
     assert page.locator(".prose h3").inner_text() == "Below"
