@@ -417,3 +417,19 @@ def test_inner_functions_do_what_frameworks_ask_of_them(tmp_path: Path) -> None:
     assert library.LogicalPath("a/b.txt") == "a/b.txt" and library.LogicalPath("a/b.txt").parent / "c" == "a/c"
     assert library.make_artifact_name_safe("a b/c") == "a_b_c"
     assert library.merge_dicts({"a": {"b": 1}}, {"a": {"c": 2}}) == {"a": {"b": 1, "c": 2}}
+
+
+def test_digests_are_those_that_wandb_makes(tmp_path: Path) -> None:
+    from wandb.sdk.lib import hashutil
+
+    from artstore.adapters.wandb_names import digests
+
+    for name, text in (("a", "one"), ("b", "")):
+        (tmp_path / name).write_text(text)
+    files = [str(tmp_path / name) for name in "ba"]
+    assert digests.md5_string("é") == hashutil.md5_string("é")
+    assert digests.md5_file_b64(*files) == hashutil.md5_file_b64(*files)
+    assert digests.md5_file_hex(files[1]) == hashutil.md5_file_hex(files[1])
+    assert digests.b64_to_hex_id(digests.hex_to_b64_id(b"00ff")) == hashutil.b64_to_hex_id(
+        hashutil.hex_to_b64_id("00ff")
+    )

@@ -30,6 +30,7 @@ _UTIL = (
     "make_artifact_name_safe", "random_string", "to_forward_slash_path",
 )  # fmt: skip
 
+_DIGESTS = "artstore.adapters.wandb_names.digests"
 _KINDS = "artstore.adapters.wandb_names.kinds"
 _TOLD = (
     "alias_is_version_index", "ensure_matplotlib_figure", "is_fastai_tensor_typename", "is_jax_tensor_typename",
@@ -111,6 +112,7 @@ MODULES: dict[str, dict[str, str]] = {
     "sdk.artifacts.artifact": _of("artstore", "Artifact"),
     "sdk.artifacts.artifact_manifest": _of("artstore.api.manifest", "ArtifactManifest=Manifest"),
     "sdk.artifacts.artifact_manifest_entry": _of("artstore.api.entries", "ArtifactManifestEntry=Entry"),
+    "sdk.artifacts.artifact_state": _of(_DIGESTS, "ArtifactState"),
     "sdk.artifacts.artifact_ttl": _of("artstore", "ArtifactTTL"),
     "sdk.artifacts.exceptions": _of(
         "artstore.errors", "ArtifactFinalizedError", "ArtifactNotLoggedError", "ArtifactStatusError"
@@ -137,6 +139,7 @@ MODULES: dict[str, dict[str, str]] = {
     "sdk.data_types.video": _of("artstore", "Video"),
     "sdk.lib": _of(_LIBRARY, "RunDisabled"),
     **{f"sdk.lib.{module}": _of(_LIBRARY, *names) for module, names in _LIB.items()},
+    "sdk.lib.hashutil": _of(_DIGESTS, "b64_to_hex_id", "hex_to_b64_id", "md5_file_b64", "md5_file_hex", "md5_string"),
     "sdk.lib.ipython": _of(_TERMINAL, "in_jupyter=in_notebook", "in_notebook"),
     "sdk.lib.config_util": _of("artstore.errors", "ConfigError=Conflict") | _of(_LIBRARY, "merge_dicts"),
     "sdk.wandb_alerts": _of("artstore", "AlertLevel"),
