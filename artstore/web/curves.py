@@ -135,7 +135,7 @@ class Curves(dict[str, Curve]):
 
     def add_row(self, row: dict[str, Any]) -> None:
         """Add the numbers in a row of the run's history."""
-        numbers = {key: number for key, value in row.items() if (number := _number_of(key, value)) is not None}
+        numbers = {key: number for key, value in row.items() if (number := number_of(key, value)) is not None}
         for name in set(self._axes.values()) & numbers.keys():
             if math.isfinite(numbers[name]):
                 self._places[name] = numbers[name]
@@ -155,7 +155,7 @@ class Curves(dict[str, Curve]):
         return self._axis_of[key]
 
 
-def _number_of(key: str, logged: Any) -> float | None:
+def number_of(key: str, logged: Any) -> float | None:
     """A value of a row as a number; None if it isn't one, or isn't the user's."""
     value = as_number(logged)
     if key.startswith("_") or isinstance(value, bool) or not isinstance(value, int | float):

@@ -6,6 +6,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from artstore.api.surroundings.samples import EVENTS
 from artstore.domain.changes import Change
 from artstore.domain.charts import OWN, axes_of
 from artstore.domain.collection import Path, is_live
@@ -18,7 +19,7 @@ from artstore.repository import Repository
 from artstore.store.runs import may_live
 from artstore.web.curves import Curves
 from artstore.web.render import flat, page, page_of, parameters, repository_of, text_in
-from artstore.web.sources import run_in
+from artstore.web.sources import RunFiles, run_in
 
 _METRICS = 200
 """The most metrics of a run that are drawn: the first by name."""
@@ -49,6 +50,7 @@ def run(request: Request) -> Response:
     return page(
         request, "run.html", f"Run {state.path}", run=state, state=repository.runs.status(state), edges=edges,
         config=list(flat(state.parameters)), summary=list(flat(repository.run_summary(state))),
+        sampled=RunFiles(repository, state).find(EVENTS) is not None,
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from artstore.errors import ArtstoreError, Conflict, Damage, InvalidValue, NotFound, Refused, StorageError
-from artstore.web import browsing, files, panels, recorded, runs
+from artstore.web import browsing, files, panels, recorded, runs, samples
 from artstore.web.connections import BACKLOG, Connection
 from artstore.web.guard import Application, Guard
 from artstore.web.render import collection_url, page, version_named
@@ -58,6 +58,7 @@ def application(root: str, secret: str, cookie: str = "artstore") -> Application
             Route(f"/run-media{_RUN}", panels.media),
             Route(f"/run-console{_RUN}", recorded.console),
             Route(f"/run-environment{_RUN}", recorded.environment),
+            Route(f"/run-samples{_RUN}", samples.samples),
             Route("/compare", runs.compare),
             Route("/history", runs.history),
             Mount("/static", StaticFiles(packages=[("artstore.web", "static")])),

@@ -1,5 +1,6 @@
 """The files of runs on pages: listed and previewed, console output, environment; and a collection's retention rule."""
 
+import json
 import re
 import socket
 import subprocess
@@ -47,6 +48,10 @@ with wandb.init(project="p", id="full", name="a whole run") as run:
     add("output.log", lines + b" 10%\r100%\n\x1b[31mfailed\x1b[0m <b>not bold</b>\x1b]0;title\x07\x1b[2J\nthe end\n")
     add("wandb-metadata.json", b'{"host": "atlas", "gpu": {"name": "<i>H100</i>"}, "python": "3.11"}')
     add("requirements.txt", b"numpy==2.0\n")
+    sample = '{"_timestamp": %d, "_runtime": %d, "system.cpu": %d, "<b>": 1, "note": "x"}'
+    first = [sample % (100 + second, second, second) for second in (0, 15, 30)]
+    again = [sample % (500 + second, second, 50) for second in (5, 20)]
+    add("wandb-events.jsonl", "\n".join([*first, "[1]", '{"_runtime": -1}', *again, '{"_runtime": 35, "system']).encode())
     add("diff.patch", b"--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-rate = 1\n+rate = 2 # <script>\n")
 with wandb.init(project="p", id="bare"):
     pass
@@ -128,6 +133,28 @@ def test_pages_of_a_runs_files_are_accessible_and_need_no_network(
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
         page.set_viewport_size({"width": 1200, "height": 800})
     tab.page.context.close()
+
+
+def test_samples_of_the_machine_go_on_where_a_continued_run_ended(served: Served) -> None:
+    (told,) = json.loads(said(served, "/run-samples/local/p/full"))
+    assert told["metrics"]["system.cpu"]["steps"] == [0, 15, 30, 35, 50]
+    assert (
+        told["metrics"]["system.cpu"]["values"] == [0, 15, 30, 50, 50] and told["metrics"]["<b>"]["axis"] == "seconds"
+    )
+    assert told["error"] == "2 lines of wandb-events.jsonl can't be read."
+    assert json.loads(said(served, "/run-samples/local/p/bare"))[0]["metrics"] == {}
+    assert "System" not in said(served, "/run/local/p/bare")
+
+
+@seen_by_a_browser
+def test_charts_of_the_machine_are_drawn_when_they_come_into_sight(tab: Watched) -> None:
+    page = tab.open("/run/local/p/full")
+    system = page.get_by_role("region", name="System")
+    system.scroll_into_view_if_needed()
+    system.locator("figure canvas").first.wait_for()
+    assert system.locator("figcaption").all_inner_texts() == ["<b>", "system.cpu"]
+    assert "2 lines of wandb-events.jsonl can't be read." in system.inner_text()
+    assert page.get_by_role("region", name="Metrics").locator("figcaption").all_inner_texts() == ["loss"]
 
 
 @seen_by_a_browser

@@ -1,11 +1,11 @@
 // A chart for each metric, a line for each run. A run has the same colour in all charts, and all charts over steps have
-// the same ones. A metric with an axis is drawn over the values of that other metric.
-const section = document.querySelector(".charts");
+// the same ones. A metric with an axis is drawn over the values of that other metric. A section asks for its metrics when
+// it comes into sight.
 const colours = ["#3b6fc4", "#d9822b", "#2b9348", "#b5179e", "#8a6d00", "#0096a6", "#c1272d", "#6a4fc9", "#7a8594", "#4d7c0f"];
 const dashes = [[], [7, 4]]; // lines 11 to 20 have the colours of the first ten
 const theme = getComputedStyle(document.body);
 
-async function draw() {
+async function draw(section) {
   const answer = await fetch(section.dataset.history);
   if (!answer.ok) throw new Error(`the server answered with status ${answer.status}`);
   const runs = (await answer.json()).map((run, at) => ({ ...run, stroke: colours[at % colours.length], dash: dashes[Math.floor(at / colours.length)] }));
@@ -15,10 +15,10 @@ async function draw() {
   if (!names.length) say(section, "No metrics were logged.");
   const steps = runs.flatMap((run) => Object.values(run.metrics).filter((metric) => !metric.axis).flatMap((metric) => [metric.steps[0], metric.steps.at(-1)]));
   const ends = [[Math.min(...steps), Math.max(...steps)]];
-  for (const name of names) chart(name, runs.filter((run) => name in run.metrics), ends);
+  for (const name of names) chart(section, name, runs.filter((run) => name in run.metrics), ends);
 }
 
-function chart(name, runs, ends) {
+function chart(section, name, runs, ends) {
   const figure = document.createElement("figure");
   say(figure, name, "", "figcaption");
   section.append(figure);
@@ -71,4 +71,11 @@ function say(place, text, kind = "", tag = "p") {
   place.append(element);
 }
 
-draw().catch((error) => { section.replaceChildren(); say(section, `The metrics can't be shown: ${error.message}.`, "warning"); });
+function begin(section) {
+  draw(section).catch((error) => { section.replaceChildren(); say(section, `The metrics can't be shown: ${error.message}.`, "warning"); });
+}
+
+const sight = new IntersectionObserver((seen) => {
+  for (const { target } of seen.filter((one) => one.isIntersecting)) { sight.unobserve(target); begin(target); }
+}, { rootMargin: "300px" });
+for (const section of document.querySelectorAll(".charts")) sight.observe(section);
