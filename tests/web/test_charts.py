@@ -129,7 +129,8 @@ def test_charts_are_as_wide_as_their_place_when_the_window_changes(tab: Watched)
     fits = "() => Object.values(plots).every((plot) => plot.width === plot.root.parentElement.clientWidth - 16)"
     for width in (360, 900, 390):
         page.set_viewport_size({"width": width, "height": 800})
-        page.wait_for_function(fits)
+        page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        assert page.evaluate(fits), width
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
     assert page.evaluate(DRAWN, ["loss", 1, 2345]), "the spike is drawn at its new place"
 

@@ -88,7 +88,8 @@ def test_every_page_is_accessible_runs_nothing_of_users_and_needs_no_network(
         if folder := os.environ.get("PICTURES"):
             page.screenshot(path=f"{folder}/{name.replace(' ', '-')}-{scheme}.png")
         page.set_viewport_size({"width": 390, "height": 844})
-        page.wait_for_function("document.documentElement.scrollWidth <= innerWidth")
+        page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
         page.set_viewport_size({"width": 1200, "height": 800})
     tab.page.context.close()
 
