@@ -154,10 +154,10 @@ HOSTILE = {
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_yaml_file_that_unfolds_without_end_is_refused_before_a_value_is_made(kind: str) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(Damage):
         loaded(HOSTILE[kind].encode(), "it")
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize("name", ["x.dvc", "dvc.lock", "meta.yaml"])
@@ -181,10 +181,10 @@ def test_aliases_of_a_usual_file_are_read() -> None:
 
 @pytest.mark.parametrize("text", ["[a]\na" + " " * 50_000 + "b\n", "[a]\n" + "b = 1\n" * 50_000, "[a", "\xff"])
 def test_a_hostile_file_of_settings_is_refused_at_once(text: str) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(Damage):
         settings_of(text.encode("latin-1"), "it")
-    assert time.monotonic() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_a_hostile_config_of_a_repository_is_refused_at_once(repo: Repository, root: Path, cli: Cli) -> None:
