@@ -6,6 +6,7 @@ import threading
 from contextlib import suppress
 from typing import Any
 
+from artstore.api.taps import Tap, Write
 from artstore.domain.wording import cut, width_of
 
 
@@ -14,22 +15,30 @@ class Line:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        self._shown = ""
         self._width = 0
-        self._taps: list[_Tap] = []
+        self._taps: list[Tap] = []
         self.others_line = False
         """whether the program is in the middle of a line, such as another progress bar: then ours isn't shown"""
 
     def show(self, text: str) -> None:
         """Show a text instead of the last one."""
         if not self._taps:
-            self._taps = [_Tap(stream, self) for stream in (sys.stdout, sys.stderr) if _is_terminal(stream)]
+            self._taps = [Tap(stream, self._above) for stream in (sys.stdout, sys.stderr) if _is_terminal(stream)]
         if self.others_line or not self._in_foreground():
             return
         text = cut(text, self._columns() - 1)
         width = width_of(text)
         self._write(f"\r{text}{' ' * (self._width - width)}\r")
         self._width = width
+
+    def _above(self, write: Write, text: Any) -> Any:
+        """Write what somebody else writes where the line is, which is taken away first."""
+        if not text:
+            return write(text)
+        with _lock:
+            self.erase()
+            self.others_line = not (isinstance(text, str) and text.endswith(("\n", "\r")))
+            return write(text)
 
     def erase(self) -> None:
         """Take the line away. What is printed next begins where it was."""
@@ -67,39 +76,6 @@ class Line:
             return os.tcgetpgrp(self._fd) == os.getpgrp()
         except OSError:  # it isn't the terminal that controls this program
             return True
-
-
-class _Tap:
-    """Takes the line away before anything else is written to a stream. Only the object's `write` is replaced."""
-
-    def __init__(self, stream: Any, line: Line) -> None:
-        self._stream, self._line = stream, line
-        self._own = getattr(stream, "__dict__", {}).get("write")
-        write = stream.write
-
-        def written(text: Any, /) -> Any:
-            if self._line is None or not text:
-                return write(text)
-            with _lock:
-                self._line.erase()
-                self._line.others_line = not (isinstance(text, str) and text.endswith(("\n", "\r")))
-                return write(text)
-
-        self._written = written
-        with suppress(AttributeError, TypeError):  # a stream that has no place for it
-            stream.write = written
-
-    _line: Line | None
-
-    def release(self) -> None:
-        """Put the stream's own `write` back, unless something else has replaced ours: then ours hands on only."""
-        self._line = None
-        if getattr(self._stream, "__dict__", {}).get("write") is not self._written:
-            return
-        if self._own is None:
-            del self._stream.write
-        else:
-            self._stream.write = self._own
 
 
 class OnTerminal:

@@ -8,8 +8,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
+from artstore.api.taps import Tap, Write
 from artstore.backends.callers import warn_caller
 from artstore.backends.descriptors import OpenFile
 from artstore.backends.files import write_fully
@@ -53,7 +55,17 @@ class Console:
         self._lock, self._user = threading.Lock(), 0
         self.error: OSError | None = None
         """why the output isn't recorded any more"""
-        self._taps = [_Tap(stream, number, self) for number, stream in enumerate(dict.fromkeys(streams)) if stream]
+        self._hears = True
+        heard = [(number, stream) for number, stream in enumerate(dict.fromkeys(streams)) if stream]
+        self._taps = [Tap(stream, partial(self._hear, number)) for number, stream in heard]
+
+    def _hear(self, stream: int, write: Write, text: Any) -> Any:
+        """Let the program write to a stream, and record it."""
+        count = write(text)
+        if self._hears and isinstance(text, str):
+            with suppress(Exception):  # whatever it is, the program's output is written
+                self.capture(stream, text)
+        return count
 
     def capture(self, stream: int, text: str) -> None:
         """Record what was just written to a stream. Raises nothing."""
@@ -130,6 +142,7 @@ class Console:
 
     def stop(self) -> None:
         """Record no more, and let the streams write as they did before."""
+        self._hears = False
         for tap in self._taps:
             tap.release()
         if os.getpid() != self._pid:
@@ -141,41 +154,6 @@ class Console:
             self._lock.release()
         if self.error is not None:
             warn_caller(f"the console output isn't recorded: {self.error.strerror}")
-
-
-class _Tap:
-    """Hears what is written to a stream. Only the stream's `write` is replaced, in the object itself.
-
-    So all else of the stream stays: its descriptor, encoding, whether it is a terminal, and who else refers to it.
-    """
-
-    def __init__(self, stream: Any, number: int, console: Console) -> None:
-        self._stream, self._console = stream, console
-        self._own = getattr(stream, "__dict__", {}).get("write")
-        write = stream.write
-
-        def written(text: Any, /) -> Any:
-            count = write(text)
-            if (console := self._console) is not None and isinstance(text, str):
-                with suppress(Exception):  # whatever it is, the program's output is written
-                    console.capture(number, text)
-            return count
-
-        self._written = written
-        with suppress(AttributeError, TypeError):  # a stream that has no place for it isn't recorded
-            stream.write = written
-
-    _console: Console | None
-
-    def release(self) -> None:
-        """Put the stream's own `write` back, unless something else has replaced ours: then ours hands on only."""
-        self._console = None
-        if getattr(self._stream, "__dict__", {}).get("write") is not self._written:
-            return
-        if self._own is None:
-            del self._stream.write
-        else:
-            self._stream.write = self._own
 
 
 def _above_standard(fd: int) -> int:
