@@ -1,5 +1,6 @@
 """What a run's summary keeps of each metric: what `define_metric` chose, or the last value."""
 
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
@@ -53,7 +54,7 @@ class Summaries:
         if not self._steps:
             return values
         self._last |= {key: values[key] for key in self._steps.values() if key in values}
-        wanted = {step for key in values if (step := _found(self._steps, key)) in self._last}
+        wanted = {step for key in values if (step := chosen_for(key, self._steps)) in self._last}
         return {step: self._last[step] for step in self._steps.values() if step in wanted} | values
 
     def of(self, values: dict[str, Any], above: str = "") -> dict[str, Any]:
@@ -61,7 +62,7 @@ class Summaries:
         kept: dict[str, Any] = {}
         for key, value in values.items():
             name = above + key.replace(".", r"\.")
-            chosen = _found(self._chosen, name) or (None if above else _found(self._chosen, key))
+            chosen = chosen_for(name, self._chosen) or (None if above else chosen_for(key, self._chosen))
             if isinstance(value, dict) and value and "_type" not in value and self._chosen.get(name) is None:
                 inner = self.of(value, f"{name}.")
                 if inner:
@@ -73,7 +74,7 @@ class Summaries:
         return kept
 
 
-def _found(chosen: dict[str, T], name: str) -> T | None:
+def chosen_for(name: str, chosen: Mapping[str, T]) -> T | None:
     """What was chosen for a metric: by its name, or by the first pattern that fits."""
     if name in chosen:
         return chosen[name]

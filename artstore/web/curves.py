@@ -1,10 +1,10 @@
 """Metrics of a run as curves: what a chart draws of them, thinned out so that no extreme and no end is lost."""
 
 import math
-from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from artstore.domain.metadata import as_number
+from artstore.domain.summaries import chosen_for
 
 _BUCKETS = 250
 """A longer metric has at least this many buckets of equally many points, and fewer than twice as many."""
@@ -150,8 +150,8 @@ class Curves(dict[str, Curve]):
 
     def _axis(self, key: str) -> str | None:
         if key not in self._axis_of:
-            matching = (axis for pattern, axis in self._axes.items() if fnmatchcase(key, pattern) and axis != key)
-            self._axis_of[key] = self._axes.get(key) or next(matching, None)
+            others = {pattern: axis for pattern, axis in self._axes.items() if axis != key}
+            self._axis_of[key] = chosen_for(key, others)
         return self._axis_of[key]
 
 
