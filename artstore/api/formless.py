@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from artstore.backends.callers import warn_caller
-from artstore.domain.metadata import has_form
+from artstore.domain.metadata import class_of, has_form
 from artstore.errors import InvalidType
 
 _MEDIA = "artstore.api.media.", "artstore.api.tables."
@@ -33,8 +33,7 @@ def _warn_if_formless(key: str, value: Any, depth: int) -> None:
         for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
             _warn_if_formless(f"{key}.{name}", inner, depth + 1)
     elif _is_of(value, *_MEDIA) or not (has_form(value) or _is_of(value, "artstore.api.artifact")):
-        kind = f"{type(value).__module__}.{type(value).__qualname__}"
-        warn_caller(f"recorded config '{key}' as text: artstore has no form for {kind} values")
+        warn_caller(f"recorded config '{key}' as text: artstore has no form for {class_of(value)} values")
 
 
 def _is_of(value: Any, *modules: str) -> bool:

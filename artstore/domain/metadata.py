@@ -116,9 +116,8 @@ def _converted(value: Any, where: str, depth: int, place: _Place) -> Any:
     if inner is not value:
         return _converted(inner, where, depth + 1, place)
     if place.strict and not _is_told_by_text(value):
-        kind = f"{type(value).__module__}.{type(value).__qualname__}"
         hint = "give the values that matter, or str(…) of it"
-        raise InvalidType(f"{place.label}'{where}' is of type {kind}, which has no JSON form", hint=hint)
+        raise InvalidType(f"{place.label}'{where}' is of type {class_of(value)}, which has no JSON form", hint=hint)
     return text_of(value)
 
 
@@ -153,6 +152,11 @@ def _is_told_by_text(value: Any) -> bool:
     if kind.__str__ is object.__str__ and kind.__repr__ is object.__repr__:
         return False
     return not any(hasattr(value, f"_repr_{form}_") for form in ("html", "mimebundle", "png", "svg"))
+
+
+def class_of(value: Any) -> str:
+    """The full name of a value's class, for messages."""
+    return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
 def has_form(value: Any) -> bool:

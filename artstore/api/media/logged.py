@@ -19,7 +19,7 @@ from artstore.api.media.value import Media, Told
 from artstore.api.media.video import Video
 from artstore.api.needed import package_of
 from artstore.backends.callers import warn_caller
-from artstore.domain.metadata import has_form
+from artstore.domain.metadata import class_of, has_form
 from artstore.domain.names import parse_path
 from artstore.errors import InvalidValue
 
@@ -122,7 +122,7 @@ class MediaInRun:
         stored = self._table(key, value, self._place(key))
         refused = depth == 0 and package_of(value) == "artstore"  # an artifact: `log` says what to do instead
         if stored is value and not refused and not has_form(value):
-            kind = f"{type(value).__module__}.{type(value).__qualname__}"
+            kind = class_of(value)
             _warn(key, kind, f"recorded '{key}' as text: artstore has no form for {kind} values")
         return stored
 
