@@ -12,6 +12,7 @@ from typing import Any
 from artstore.adapters.confining import Source, add_checked, checked
 from artstore.adapters.importing import MALFORMED, ForeignRun, Left, Recorder, Taken, alias_from, iso, recorder, saved
 from artstore.backends.files import open_regular
+from artstore.domain.charts import OWN
 from artstore.domain.collection import Path
 from artstore.domain.names import as_project, name_from, printable
 from artstore.domain.properties import Properties
@@ -172,7 +173,7 @@ def _run(repository: Repository, source: Source, log: str, record_type: Any) -> 
     if read.run is None or not read.run.run_id:
         raise Damage(f"{printable(log)} has no run")
     run = read.run
-    read.config.pop("_wandb", None)
+    read.config.pop(OWN, None)
     settings = repository.settings
     path = RunPath(run.entity or settings.entity, as_project(run.project or settings.project), run.run_id)
     found = recorder(repository, path, _told(read))

@@ -9,6 +9,7 @@ from artstore.api.formless import check_config
 from artstore.api.handles import opened
 from artstore.api.needed import needed
 from artstore.api.values import as_dict_of, plain_values
+from artstore.domain.charts import OWN
 from artstore.domain.names import parse_spec, printable
 from artstore.domain.plain import loaded
 from artstore.errors import Damage, InvalidValue, NotFound
@@ -95,5 +96,5 @@ def _of_file(path: str | os.PathLike[str]) -> dict[str, Any]:
     return {
         str(key): value["value"] if isinstance(value, dict) and "value" in value else value
         for key, value in found.items()
-        if key not in ("wandb_version", "_wandb")
+        if key not in ("wandb_version", OWN)
     }

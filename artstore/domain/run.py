@@ -25,6 +25,7 @@ from artstore.domain.changes import (
     or_null,
     origin_of,
 )
+from artstore.domain.charts import OWN
 from artstore.domain.codec import decode_json, encode_json
 from artstore.domain.digest import Digest, from_hex
 from artstore.domain.names import check_project, file_name_of
@@ -109,7 +110,7 @@ class RunState:
     @property
     def parameters(self) -> dict[str, Any]:
         """The config without `_wandb`, where W&B keeps what isn't the user's: how the run's charts are drawn."""
-        return {key: value for key, value in self.config.items() if key != "_wandb"}
+        return {key: value for key, value in self.config.items() if key != OWN}
 
     def plain(self) -> dict[str, Any]:
         """The state as plain values, for a checkpoint. Config and summary become JSON: the codec can't hold floats."""
