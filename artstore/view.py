@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
@@ -340,10 +340,8 @@ class View:
         self.fill(found, selection, monitor=monitor)
         with unless_deleted(self.refs, found):
             entries = select(found.tree, self.objects.read_tree, selection)
-            monitor = monitor or Monitor()
-            if selection.everything:
-                monitor.expect(found.version["files"], found.version["size"])
-            return write_archive(kind, out, entries, self.objects, self.open, monitor)
+            shown = found.expected_by(monitor) if selection.everything else monitor or Monitor()
+            return write_archive(kind, out, entries, self.objects, self.open, shown)
 
     def download_folder(self, found: Version, *, numbered: bool = True) -> str:
         """The folder to which a version is restored by default: with `numbered`, its own. A link has its source's."""
@@ -359,9 +357,8 @@ class View:
         """
         from artstore.operations.restoring.verify import Verifier
 
-        monitor = monitor or Monitor()
-        monitor.expect(found.version["files"], found.version["size"])
-        return Verifier(self.objects, monitor=monitor).run(found.tree, root or self.download_folder(found))
+        verifier = Verifier(self.objects, monitor=found.expected_by(monitor))
+        return verifier.run(found.tree, root or self.download_folder(found))
 
     # -- maintenance --
 
@@ -428,13 +425,10 @@ class View:
         from artstore.operations.upkeep.fsck import Fsck
 
         shown = monitor or Monitor()
-
-        def check(quick: bool, doubted: Set[str]) -> Fsck:
-            about: dict[str, Any] = {"promised": self._promised, "gone": self._gone, "monitor": shown}
-            return Fsck(self.objects, self.refs, self.runs, quick=quick, doubted=doubted, **about)
-
+        of_all = self.objects, self.refs, self.runs
+        check = partial(Fsck, *of_all, promised=self._promised, gone=self._gone, monitor=shown)
         if not repair:
-            return check(quick, set()).run()
+            return check(quick=quick, doubted=set()).run()
         from artstore.operations.upkeep.merge import maintenance_lock
         from artstore.operations.upkeep.repair import Repair
 

@@ -15,6 +15,7 @@ from artstore.domain.properties import SHARED_FIELDS
 from artstore.domain.tree import DIRECTORY, Entry, find, read_folder
 from artstore.domain.wording import near, typed
 from artstore.errors import ArtstoreError, Conflict, Damage, MissingObject, NoEntry, NotFound
+from artstore.progress import Monitor
 from artstore.store.objects import ObjectStore
 from artstore.store.refs import Refs, resolve
 from artstore.store.settings import Settings
@@ -54,6 +55,12 @@ class Version(NamedTuple):
     def tree(self) -> Digest:
         """The digest of its root tree."""
         return digest_of_state(self.version)
+
+    def expected_by(self, monitor: Monitor | None) -> Monitor:
+        """The monitor, or a new one, which expects all files of this version."""
+        monitor = monitor or Monitor()
+        monitor.expect(self.version["files"], self.version["size"])
+        return monitor
 
     @property
     def is_live(self) -> bool:

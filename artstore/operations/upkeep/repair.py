@@ -5,7 +5,7 @@ Whatever is found is checked by its digest. Damaged files are never deleted: the
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import NamedTuple
@@ -58,23 +58,23 @@ class Repair:
         self.notes: list[str] = []
         """places that could not be searched, as sentences"""
 
-    def run(self, check: Callable[[bool, Set[str]], Fsck], *, quick: bool) -> Report:
+    def run(self, check: Callable[..., Fsck], *, quick: bool) -> Report:
         """Check and repair, again and again while that helps. Returns the report of the last check.
 
         One round may not be enough: only after a lost tree is stored again are the objects below it known to be lost.
         After the first check, only packs and large blobs are hashed in which an earlier check found a problem.
 
         Args:
-            check: Makes a check from (quick, names of packs and large blobs to hash even if it is quick).
+            check: Makes a check. `quick` and `doubted` are those of `Fsck`.
             quick: Whether the first check is quick.
         """
         doubted: set[str] = set()
-        fsck = check(quick, doubted)
+        fsck = check(quick=quick, doubted=doubted)
         first = report = fsck.run()
         before: list[str] = []
         while report.problems not in ([], before) and self._mend(fsck):
             doubted |= fsck.doubtful
-            before, fsck = report.problems, check(True, doubted)
+            before, fsck = report.problems, check(quick=True, doubted=doubted)
             report = fsck.run()
         return report._replace(bytes=first.bytes, mended=self.mended, notes=report.notes + self.notes)
 
