@@ -174,9 +174,9 @@ def list_collections(
 ) -> None:
     """List the artifacts of a project, or of all. Without `every`, a table for people counts the tables of runs."""
     damaged: list[Damage] = []
-    chosen = collections_of(repository, project, type, damaged)
-    tables = [] if every or as_json else [state for state in chosen if is_run_table(state.type)]
-    chosen = [state for state in chosen if state not in tables] if tables else chosen
+    found = collections_of(repository, project, type, damaged)
+    chosen = [state for state in found if every or as_json or not is_run_table(state.type)]
+    tables = len(found) - len(chosen)
     if as_json:
         print_json([_collection(state) for state in chosen])
     elif chosen:
@@ -192,7 +192,7 @@ def list_collections(
     if tables:
         more = "and " if chosen else ""
         click.echo(
-            f"{more}{count(len(tables), 'table')} of runs (--all lists {'it' if len(tables) == 1 else 'them'})",
+            f"{more}{count(tables, 'table')} of runs (--all lists {'it' if tables == 1 else 'them'})",
             err=True,
         )
     report_damage(damaged)
