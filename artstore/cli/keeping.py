@@ -221,12 +221,11 @@ def _print_going(found: "Kept", short: str, only_if: bool) -> None:
     if found.going:
         rows = [(f"{short}:v{v.version['number']}", human(v.version["size"]), v.why) for v in found.going]
         table(rows, ("VERSION", "SIZE", "WHY"), right=(1,))
-    rule, number = (
-        f"'{printable(found.rule or '')}'",
-        f"{len(found.going):,} of {count(len(found.verdicts), 'version')}",
-    )
+    rule, number = printable(found.rule or ""), f"{len(found.going):,} of {count(len(found.verdicts), 'version')}"
     said = (
-        f"the rule {rule} would delete {number}" if only_if else f"the next save deletes {number}; the rule is {rule}"
+        f"the rule '{rule}' would delete {number}"
+        if only_if
+        else f"the next save deletes {number}; the rule is '{rule}'"
     )
     click.echo(f"{short}: {said}")
 
