@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from artstore.api.progress import notebook
-from artstore.api.progress.line import terminal
 from artstore.domain.names import printable
 from artstore.domain.pace import Pace, summary
 from artstore.progress import Monitor
@@ -111,4 +110,6 @@ class Bar(Monitor):
     def _found_display(self) -> Display | None:
         if is_silent() or not self._wanted():
             return None
+        from artstore.api.progress.line import terminal  # most commands end before there is anything to show
+
         return notebook.InNotebook() if notebook.is_here() else terminal()

@@ -1,6 +1,5 @@
 """Output in a notebook: a text that is shown in its cell, and may be replaced."""
 
-import html
 import os
 from contextlib import suppress
 
@@ -45,6 +44,8 @@ class InNotebook:
 
 
 def _escaped(text: str) -> str:
+    import html  # only notebooks need it, and each command loads this module
+
     return f'<span style="white-space: pre-wrap; font-family: monospace">{html.escape(text)}</span>'
 
 
