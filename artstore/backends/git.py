@@ -30,9 +30,11 @@ class Code(NamedTuple):
     """the URL of a remote, as it is in git's config"""
     options: tuple[str, ...]
     """options that keep git from running what the repository names"""
+    plain: bool
+    """whether the repository's config names no filter, no other config, and no other folder for the files"""
 
 
-NO_CODE = Code(None, None, ())
+NO_CODE = Code(None, None, (), True)
 
 
 class Asking:
@@ -85,7 +87,7 @@ class Asking:
         remote = remotes.get(f"remote.{self._remote}.url") or next(iter(remotes.values()), None)
         if self._text is not None:
             remote = _remote_in(self._text, self._remote)
-        return Code({"commit": commit, "dirty": dirty}, remote, inert)
+        return Code({"commit": commit, "dirty": dirty}, remote, inert, self._text is not None)
 
 
 def diff_of(code: Code) -> bytes:
@@ -95,7 +97,7 @@ def diff_of(code: Code) -> bytes:
     """
     if code.state is None or not code.state["dirty"] or code.state["commit"] in (None, "(initial)"):
         return b""
-    if not _has_own_files():
+    if not code.plain and not _has_own_files():
         return b""
     options = ("--no-ext-diff", "--no-textconv", "--no-color", "--submodule=short", "--ignore-submodules=dirty")
     asked = _started(*code.options, "diff", *options, "HEAD", "--")
