@@ -1,6 +1,7 @@
 """Metrics of a run as curves: what a chart draws of them, thinned out so that no extreme and no end is lost."""
 
 import math
+from collections.abc import Set
 from typing import Any, NamedTuple
 
 from artstore.domain.metadata import as_number
@@ -10,6 +11,9 @@ _BUCKETS = 250
 """A longer metric has at least this many buckets of equally many points, and fewer than twice as many."""
 _STRETCHES = 5
 """The most stretches of a metric that are marked because they aren't finite: the first ones, and the last."""
+
+SECONDS = "seconds"
+"""The axis of metrics that are drawn over the time of the run."""
 
 Point = tuple[float, float]
 """The place of a value, which is a step or what another metric was then; and the value."""
@@ -125,11 +129,16 @@ def _shown(place: float) -> str:
 class Curves(dict[str, Curve]):
     """The curves of a run, by the names of the metrics."""
 
-    def __init__(self, axes: dict[str, str]) -> None:
-        """`axes` has the metric over which others are drawn, by their names or patterns. All others have steps."""
+    def __init__(self, axes: dict[str, str], over: str = "", in_steps: Set[str] = frozenset()) -> None:
+        """`axes` has the metric over which others are drawn, by their names or patterns. All others have steps.
+
+        If `over` is `step` or `time`, all have steps, or the seconds since the run began. Those named by `in_steps`
+        have steps.
+        """
         super().__init__()
-        self._axes = axes
-        self._axis_of: dict[str, str | None] = {}
+        self._in_time = over == "time"
+        self._axes = {} if over else axes
+        self._axis_of: dict[str, str | None] = dict.fromkeys(in_steps)
         self._places: dict[str, float] = {}
         """the last value of each metric over which others are drawn"""
 
@@ -139,6 +148,8 @@ class Curves(dict[str, Curve]):
         for name in set(self._axes.values()) & numbers.keys():
             if math.isfinite(numbers[name]):
                 self._places[name] = numbers[name]
+        if self._in_time and (seconds := number_of("runtime", row.get("_runtime"))) is not None:
+            self._places[SECONDS] = seconds
         for key, number in numbers.items():
             axis = self._axis(key)
             if axis is None or axis not in self._places:
@@ -149,6 +160,8 @@ class Curves(dict[str, Curve]):
             self[key].add(self._places[axis], number)
 
     def _axis(self, key: str) -> str | None:
+        if key not in self._axis_of and self._in_time:
+            return SECONDS
         if key not in self._axis_of:
             others = {pattern: axis for pattern, axis in self._axes.items() if axis != key}
             self._axis_of[key] = chosen_for(key, others)

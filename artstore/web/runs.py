@@ -50,7 +50,7 @@ def run(request: Request) -> Response:
     return page(
         request, "run.html", f"Run {state.path}", run=state, state=repository.runs.status(state), edges=edges,
         config=list(flat(state.parameters)), summary=list(flat(repository.run_summary(state))),
-        sampled=RunFiles(repository, state).find(EVENTS) is not None,
+        sampled=RunFiles(repository, state).find(EVENTS) is not None, axes=_axes([state]),
     )  # fmt: skip
 
 
@@ -91,26 +91,49 @@ def compare(request: Request) -> Response:
         keys = sorted(set().union(*values))
         tables.append((name, [(key, [value.get(key) for value in values]) for key in keys]))
     return page(
-        request, "compare.html", "Runs compared", runs=states, labels=_labels(states), tables=tables, damaged=damaged
-    )
+        request, "compare.html", "Runs compared", runs=states, labels=_labels(states), tables=tables, damaged=damaged,
+        axes=_axes(states),
+    )  # fmt: skip
 
 
 def history(request: Request) -> Response:
     """Metrics of several runs as JSON.
 
     For each run, it has its name, its label and up to 200 metrics, each with fewer than 2,000 points. If not all of a
-    run can be read, there is an error beside what was read, and the other runs are complete.
+    run can be read, there is an error beside what was read, and the other runs are complete. The request says in `over`
+    whether metrics are drawn over `step` or `time`, instead of what was defined for each.
     """
+    over = text_in(request, "over")
+    if over not in ("", "step", "time"):
+        raise InvalidValue(f"over must be step or time, not '{printable(over[:80])}'")
     repository, found = repository_of(request), _runs_in(request)
     states = [one for one in found.values() if isinstance(one, RunState)]
     labels = dict(zip((state.path for state in states), _labels(states), strict=True))
+    metrics = _metrics_of(repository, states, over)
     answers: list[dict[str, Any]] = []
     for path, one in found.items():
         if isinstance(one, RunState):
-            answers.append({"run": str(path), "name": one.name, "label": labels[path], **_metrics(repository, one)})
+            answers.append({"run": str(path), "name": one.name, "label": labels[path], **metrics[path]})
         else:
-            answers.append({"run": str(path), "name": path.id, "label": path.id, "metrics": {}, "error": str(one)})
+            failed = {"metrics": {}, "unshown": 0, "error": str(one)}
+            answers.append({"run": str(path), "name": path.id, "label": path.id, **failed})
     return JSONResponse(answers)
+
+
+def _metrics_of(repository: Repository, states: list[RunState], over: str) -> dict[RunPath, dict[str, Any]]:
+    """The metrics of each run. One that is defined over another metric in a run is drawn over it in all of them.
+
+    If a run lacks the other one, all are drawn over steps, because a chart has one axis.
+    """
+    axes = {name: axis for state in reversed(states) for name, axis in axes_of(state.config).items()}
+    found = {state.path: _metrics(repository, state, Curves(axes, over)) for state in states}
+    used: dict[str, set[str | None]] = {}
+    for one in found.values():
+        for name, curve in one["metrics"].items():
+            used.setdefault(name, set()).add(curve.get("axis"))
+    if mixed := {name for name, found_axes in used.items() if len(found_axes) > 1}:
+        found = {state.path: _metrics(repository, state, Curves(axes, over, mixed)) for state in states}
+    return found
 
 
 def _labels(states: list[RunState]) -> list[str]:
@@ -142,12 +165,18 @@ def _runs_in(request: Request) -> dict[RunPath, RunState | Damage]:
     return found
 
 
-def _metrics(repository: Repository, state: RunState) -> dict[str, Any]:
+def _metrics(repository: Repository, state: RunState, curves: Curves) -> dict[str, Any]:
     """The metrics that a run logged, as charts draw them. The history is read once, row by row."""
-    curves, error = Curves(axes_of(state.config)), None
+    error = None
     try:
         for row in repository.run_history(state):
             curves.add_row(row)
     except ArtstoreError as failure:
         error = str(failure)
-    return {"metrics": {key: curve.plain() for key, curve in sorted(curves.items())[:_METRICS]}, "error": error}
+    shown = {key: curve.plain() for key, curve in sorted(curves.items())[:_METRICS]}
+    return {"metrics": shown, "unshown": len(curves) - len(shown), "error": error}
+
+
+def _axes(states: list[RunState]) -> str:
+    """The metrics over which others are drawn, for people."""
+    return ", ".join(sorted({axis for state in states for axis in axes_of(state.config).values()}))

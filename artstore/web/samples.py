@@ -11,7 +11,7 @@ from artstore.api.surroundings.samples import EVENTS
 from artstore.domain.names import printable
 from artstore.domain.wording import count
 from artstore.errors import ArtstoreError
-from artstore.web.curves import Curve, number_of
+from artstore.web.curves import SECONDS, Curve, number_of
 from artstore.web.render import repository_of
 from artstore.web.sources import RunFiles, StoredFile, run_in
 
@@ -23,7 +23,6 @@ _METRICS = 200
 """The most metrics of the machine that are drawn: the first that were sampled."""
 _LONGEST = 1e9
 """Seconds that no run takes."""
-_AXIS = "seconds"
 
 
 def samples(request: Request) -> Response:
@@ -90,7 +89,7 @@ class _Recording:
             if name not in self.curves and len(self.curves) >= _METRICS:
                 self._left_out += 1
                 continue
-            self.curves.setdefault(name, Curve(_AXIS)).add(place, number)
+            self.curves.setdefault(name, Curve(SECONDS)).add(place, number)
 
     def _place(self, runtime: float, now: float | None) -> float:
         """The seconds of the run at a sample. Each process that continues a run counts from 0 again."""

@@ -38,6 +38,12 @@ with wandb.init(project="p", id="epochs") as run:
         run.log({"epoch": step // 10 + 1, "train": step})
         if step % 10 == 9:
             run.log({"val/acc": step / 30})
+with wandb.init(project="p", id="without epochs") as run:
+    run.log({"val/acc": 0.5, "tiny": 0.0002})
+    run.log({"val/acc": 0.6, "tiny": 0.00025})
+    run.log({"tiny": float("nan")})
+with wandb.init(project="p", id="wide") as run:
+    run.log({f"metric {number:03}": number for number in range(250)})
 with wandb.init(project="p", id="silent"):
     pass
 for id in ("twin-1", "twin-2"):
@@ -146,6 +152,55 @@ def test_a_metric_is_drawn_over_its_step_metric(tab: Watched) -> None:
 
 
 @seen_by_a_browser
+def test_what_charts_are_drawn_over_can_be_chosen_and_stays_in_the_address(tab: Watched) -> None:
+    page = tab.open("/run/local/p/epochs")
+    choice = page.get_by_label("Over")
+    assert choice.locator("option").all_inner_texts() == ["epoch, as defined", "step", "time"]
+    choice.select_option("step")
+    page.wait_for_function("() => plots['val/acc'].axes[0].label === 'step'")
+    assert page.evaluate("plots['val/acc'].data[0]") == [0, 10, 21, 32]
+    choice.select_option("time")
+    page.wait_for_function("() => plots.train.axes[0].label === 'seconds'")
+    page.reload()
+    page.wait_for_function("() => window.plots.train?.axes[0].label === 'seconds'")
+    assert choice.input_value() == "time" and page.evaluate("plots.train.data[1].filter((v) => v != null).length") == 30
+
+
+@seen_by_a_browser
+def test_runs_without_the_axis_of_a_metric_are_compared_over_steps(tab: Watched) -> None:
+    page = tab.open("/compare?run=local/p/epochs&run=local/p/without epochs")
+    assert page.evaluate("plots['val/acc'].axes[0].label") == "step"
+    assert page.evaluate("plots['val/acc'].data[0]") == [0, 1, 10, 21, 32]
+
+
+@seen_by_a_browser
+def test_numbers_at_an_axis_differ_and_the_last_value_is_read_without_a_cursor(tab: Watched) -> None:
+    page = tab.open("/run/local/p/without epochs")
+    numbers = page.evaluate("plots.tiny.axes[1]._values")
+    assert {"2.0e-4", "2.2e-4"} <= set(numbers) and len(set(numbers)) == len(numbers)
+    legend = page.locator("figure", has_text="tiny").locator(".u-legend .u-value")
+    assert legend.all_inner_texts() == ["1", "0.00025"], "the step of the last number, not of NaN"
+
+
+@seen_by_a_browser
+def test_a_finger_on_a_chart_shows_the_values_below_it(browser: Browser, runs: Served) -> None:
+    page = browser.new_context(viewport={"width": 360, "height": 800}, has_touch=True, is_mobile=True).new_page()
+    page.goto(runs.address)
+    page.goto(f"{runs.origin}/run/local/p/epochs")
+    box = page.locator(".u-over").nth(1).bounding_box()
+    assert box is not None
+    touch = page.context.new_cdp_session(page)
+    y = box["y"] + 40
+    for kind, x in (("Start", 1.0), ("Move", box["width"] / 2), ("Move", box["width"] - 1)):
+        points = [{"x": box["x"] + x, "y": y}]
+        touch.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
+    legend = page.locator("figure", has_text="train").locator(".u-legend .u-value")
+    assert legend.all_inner_texts() == ["31", "29"]
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.context.close()
+
+
+@seen_by_a_browser
 def test_no_line_is_drawn_over_steps_without_a_finite_value(tab: Watched) -> None:
     page = tab.open("/run/local/p/long")
     steps = page.evaluate("plots.hole.data[0].filter((step, at) => plots.hole.data[1][at] === null)")
@@ -232,12 +287,19 @@ def test_charts_that_cannot_be_loaded_are_told_and_so_is_a_run_without_metrics(b
     assert b"Charts need JavaScript." in runs.ask("/run/local/p/long")[1]
 
 
+def test_metrics_that_are_not_drawn_are_counted(runs: Served) -> None:
+    (told,) = json.loads(runs.ask("/history?run=local/p/wide")[1])
+    assert len(told["metrics"]) == 200 and told["unshown"] == 50
+    response, body = runs.ask("/history?run=local/p/wide&over=<b>")
+    assert response.status == 400 and b"over must be step or time, not &#39;&lt;b&gt;&#39;" in body
+
+
 def test_the_storage_page_tells_versions_and_histories_apart(runs: Served) -> None:
     text = re.sub("<[^>]+>", " ", runs.ask("/storage")[1].decode())
     found = re.search(
         r"(\d+) versions?: (\S+ \S+) of files stored in (\S+) B. +(\d+) runs: histories and files of ([\d.]+) KiB", text
     )
-    assert found is not None and found.group(1, 2, 4) == ("0", "0 B", "18"), text
+    assert found is not None and found.group(1, 2, 4) == ("0", "0 B", "20"), text
     assert int(found[3]) < 10_000 and 500 < float(found[5]) < 1024
 
 
