@@ -173,17 +173,27 @@ def _bars(labels: list[Any] | None, values: list[Any] | None, strokes: list[Any]
     if not found:
         return None
     shown, most = found[:_BARS], max(abs(value) for _, value in found) or 1.0
+    left = _beside([name for name, _ in shown])
+    wide = 570 - left
     parts = [
         Markup(
-            '<text x="196" y="{0:g}" text-anchor="end">{1}</text>'
-            '<rect class="tile" x="204" y="{2:g}" width="{3:.1f}" height="16"/>'
+            '<text x="{6:g}" y="{0:g}" text-anchor="end">{1}</text>'
+            '<rect class="tile" x="{7:g}" y="{2:g}" width="{3:.1f}" height="16"/>'
             '<text x="{4:.1f}" y="{0:g}">{5}</text>'
-        ).format(at * 22 + 15, name, at * 22 + 3, abs(value) / most * 360, 210 + abs(value) / most * 360, short(value))
+        ).format(
+            at * 22 + 15, name, at * 22 + 3, abs(value) / most * wide, left + 14 + abs(value) / most * wide,
+            short(value), left, left + 8,
+        )
         for at, (name, value) in enumerate(shown)
-    ]
+    ]  # fmt: skip
     return _svg(Markup("").join(parts), 640, len(shown) * 22 + 6, f"{len(shown)} bars") + _legend(
         [], len(found) - len(shown)
     )
+
+
+def _beside(names: Iterable[str]) -> int:
+    """The width of a column of names, of which the longest isn't cut."""
+    return 8 + 7 * max(map(len, names))
 
 
 def _histogram(values: list[Any] | None) -> Markup | None:
@@ -211,13 +221,14 @@ def _matrix(actual: list[Any] | None, predicted: list[Any] | None, numbers: list
     if not names:
         return None
     shown = names[:_CLASSES]
-    size, most = min(60.0, 440 / len(shown)), max(counts.values()) or 1.0
+    left, top = float(max(60, _beside(shown))), 40.0
+    size, most = min(60.0, (620 - left) / len(shown)), max(counts.values()) or 1.0
     text = max(5.0, min(12.0, size / 3))
     cell = Markup(
         '<rect class="tile" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill-opacity="{:.2f}"><title>{}</title></rect>'
         '<text x="{:.1f}" y="{:.1f}" text-anchor="middle" font-size="{:.1f}">{}</text>'
     )
-    parts, left, top = list[Markup](), 170.0, 40.0
+    parts = list[Markup]()
     for row, true in enumerate(shown):
         y = top + row * size
         parts.append(

@@ -363,6 +363,18 @@ def test_a_chart_of_any_values_is_drawn_or_left_out(kind: str) -> None:
     assert picture is not None and len(picture) < 300_000
 
 
+def test_long_names_beside_bars_and_classes_are_whole() -> None:
+    name = "a class of forty letters, which are many"
+    bar = RecordedChart("k", "bar", "k_table", {"label": "n", "value": "v"}, {})
+    classes = RecordedChart(
+        "k", "confusion_matrix", "k_table", {"Actual": "n", "Predicted": "n", "nPredictions": "v"}, {}
+    )
+    for chart in (bar, classes):
+        picture = drawn(chart, ["n", "v"], [[name, 1.0], ["b", 2.0]])
+        found = re.search(rf'<text x="([\d.]+)" y="[\d.]+" text-anchor="end">{name}<', str(picture))
+        assert found is not None and float(found[1]) >= 6.5 * len(name), "letters are 6 or 7 wide"
+
+
 def test_histograms_of_any_values_are_drawn_or_left_out() -> None:
     for counts, edges in (([0, 0], [1, 2, 3]), ([-5, 1], [1, 2, 3]), ([1e308, 1e308], [-1e308, 0, 1e308])):
         for picture in (
