@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from artstore.api.tables.naming import SUFFIX, is_table
+from artstore.api.tables.naming import is_group, is_table, with_suffixes
 from artstore.cli import output
 from artstore.cli.arguments import SPEC, home_of, is_project, nothing_matches, of_type
 from artstore.cli.output import from_option, json_option, open_repository, open_view, print_json, report_damage, table
@@ -406,21 +406,24 @@ def cat_command(spec: str, path: str | None, raw: bool, rows: int | None, place:
     """Write one file of a version to standard output, checked.
 
     A version that has only one file needs no PATH. A table (NAME.table.json, or just NAME) is printed with aligned
-    columns, one row per line.
+    columns, one row per line. So are joined and partitioned tables.
     """
     out = sys.stdout.buffer
     with open_view(place) as repository:
         found = repository.find(spec)
         path = _only_file(repository, found) if path is None else path.removeprefix("./")
-        if repository.find_entry(found, path) is None and repository.find_entry(found, path + SUFFIX) is not None:
-            path += SUFFIX
+        path = next((one for one in with_suffixes(path) if repository.find_entry(found, one) is not None), path)
         entry = repository.entry(found, path)
-        if rows is not None and (raw or not is_table(path)):
+        as_table = not raw and (is_table(path) or is_group(path))
+        if rows is not None and not as_table:
             raise InvalidValue("-n counts the rows of a table that is printed: leave out -n, or --raw")
-        if is_table(path) and not raw and entry.kind != DIRECTORY:
-            from artstore.cli.tables import print_table
+        if as_table and entry.kind != DIRECTORY:
+            from artstore.cli.tables import print_group, print_table
 
-            print_table(repository, found, entry, f"'{printable(path)}' of {found.name}", rows)
+            if is_group(path):
+                print_group(repository, found, path, entry, rows)
+            else:
+                print_table(repository, found, entry, f"'{printable(path)}' of {found.name}", rows)
             return
         if entry.kind == DIRECTORY:
             raise InvalidValue(

@@ -2,19 +2,23 @@
 
 import itertools
 import json
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, NamedTuple
 
 import click
 
 from artstore.api.tables import columns as kinds
 from artstore.api.tables.comparing import TableDiff, table_diff
+from artstore.api.tables.grouped import paths_below, read_group
 from artstore.api.tables.naming import SUFFIX
 from artstore.api.tables.table import Table
 from artstore.cli.output import fitted, printed_cells
 from artstore.cli.streams import Long
 from artstore.domain.names import printable
-from artstore.domain.tree import Entry
+from artstore.domain.recorded_media import in_short
+from artstore.domain.tree import DIRECTORY, REFERENCE, Entry
 from artstore.domain.wording import count, width_of
+from artstore.errors import Damage, InvalidValue
 from artstore.operations.finding.lookup import Version
 from artstore.view import View
 
@@ -26,17 +30,62 @@ _WIDEST = 60
 def print_table(repository: View, found: Version, entry: Entry, what: str, most: int | None) -> None:
     """Print one line for each row. Cells that are too wide are cut."""
     table = _opened(repository, found, entry, what)
-    rows = iter(table.data) if most is None else itertools.islice(table.data, most)
-    first = [[_text(cell) for cell in row] for row in itertools.islice(rows, _MEASURED)]
-    head = [printable(str(name)) for name in table.columns]
-    widths = [min(_WIDEST, max(width_of(line[column]) for line in [head, *first])) for column in range(len(head))]
-    sample = [next((c for c in cells if c is not None), None) for cells in zip(*table.data[:_MEASURED], strict=True)]
+    _print_rows(table.columns, iter(table.data), most)
+    click.echo(f"{count(len(table), 'row')}, {count(len(table.columns), 'column')}", err=True)
+
+
+class _File(NamedTuple):
+    path: str
+    size: int
+    open: Callable[[], BinaryIO]
+
+
+class _VersionFiles:
+    """The files of a version, among which the tables of a joined or partitioned one are."""
+
+    def __init__(self, repository: View, found: Version) -> None:
+        self._repository, self._found = repository, found
+
+    def find(self, path: str) -> _File | None:
+        try:
+            entry = self._repository.find_entry(self._found, path)
+        except (InvalidValue, UnicodeError):
+            return None
+        if entry is None or entry.kind in (DIRECTORY, REFERENCE):
+            return None
+        return _File(path, entry.size, lambda: self._repository.open(entry))
+
+    def below(self, folder: str) -> Iterator[str]:
+        return paths_below(self._repository, self._found, folder)
+
+
+def print_group(repository: View, found: Version, path: str, entry: Entry, most: int | None) -> None:
+    """Print a joined or partitioned table. Raises Damage if it, or a table of it, can't be read, after all others."""
+    notes: list[str] = []
+    file = _File(path, entry.size, lambda: repository.open(entry))
+    group = read_group(_VersionFiles(repository, found), file, notes)
+    printed = _print_rows(group.columns, group.rows, most) if group.columns else 0
+    click.echo(f"{count(printed, 'row')}, {count(len(group.columns), 'column')}", err=True)
+    if notes:
+        raise Damage(" ".join(notes).rstrip("."))
+
+
+def _print_rows(columns: list[Any], rows: Iterator[list[Any]], most: int | None) -> int:
+    """Print rows, and return how many."""
+    rows = itertools.islice(rows, most)
+    first = list(itertools.islice(rows, _MEASURED))
+    lines = [[_text(cell) for cell in row] for row in first]
+    head = [printable(str(name)) for name in columns]
+    widths = [min(_WIDEST, max(width_of(line[column]) for line in [head, *lines])) for column in range(len(head))]
+    sample = [next((c for c in cells if c is not None), None) for cells in zip(*first, strict=True)]
     right = [_is_number(cell) for cell in sample] or [False] * len(head)
     widths = fitted(widths, right)
-    out = Long()
-    for line in itertools.chain([head], first, ([_text(cell) for cell in row] for row in rows)):
+    out, printed = Long(), 0
+    out.write(printed_cells(head, widths, right) + "\n")
+    for line in itertools.chain(lines, ([_text(cell) for cell in row] for row in rows)):
         out.write(printed_cells(line, widths, right) + "\n")
-    click.echo(f"{count(len(table), 'row')}, {count(len(head), 'column')}", err=True)
+        printed += 1
+    return printed
 
 
 def _opened(repository: View, found: Version, entry: Entry, what: str) -> Table:
@@ -54,7 +103,7 @@ def _text(cell: Any) -> str:
         return repr(cell)
     cell = kinds.in_order(cell)
     if isinstance(cell, list | dict):
-        return printable(json.dumps(cell, ensure_ascii=False, default=str))
+        return printable(in_short(cell) or json.dumps(cell, ensure_ascii=False, default=str))
     return printable(str(cell))
 
 

@@ -8,15 +8,17 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, BinaryIO, NamedTuple
 
+from markupsafe import Markup
 from starlette.requests import Request
 
 from artstore.api.tables.columns import in_order
 from artstore.api.tables.file import read_table
-from artstore.api.tables.naming import is_table
+from artstore.api.tables.grouped import read_group
+from artstore.api.tables.naming import is_group, is_table
 from artstore.domain.names import printable
 from artstore.errors import Damage, InvalidValue
 from artstore.web.media import Media, Shown, is_media, items_of
-from artstore.web.render import ROWS, Rows, as_json, fragment, number_in, page_of, text_in
+from artstore.web.render import ROWS, Rows, as_json, fragment, number_in, page_of, printed, text_in
 from artstore.web.sources import Source, StoredFile, folder_of, rendered_beside
 
 TEXT = 256 << 10
@@ -31,6 +33,10 @@ _COLUMNS = 200
 """Columns of a table that are shown."""
 _CELL = 1000
 """Characters of a cell that are shown."""
+_GROUPED = 1_000_000
+"""Rows of a joined or partitioned table that are shown: a join may have as many as all pairs."""
+_LINKS = 20
+"""Tables of a joined or partitioned table that are named, and notes on it."""
 _IN_CELL = 8
 """Media of a list in a cell that are shown."""
 _SORTED = 100_000
@@ -71,9 +77,9 @@ class Preview(NamedTuple):
 def preview(request: Request, source: Source, file: StoredFile) -> Preview:
     """The preview of a file."""
     path = file.path
-    if is_table(path):
+    if is_table(path) or is_group(path):
         try:
-            return Preview("grid", _table(request, source, file))
+            return _group(request, source, file) if is_group(path) else Preview("grid", _table(request, source, file))
         except Damage:
             pass  # only its name is a table's
     with file.open() as opened:
@@ -151,6 +157,33 @@ def _table(request: Request, source: Source, file: StoredFile) -> Grid:
         ([in_order(cell) for cell in row[:_COLUMNS]] for row in rows),
     )
     return _with_media(grid, source)
+
+
+def _group(request: Request, source: Source, file: StoredFile) -> Preview:
+    """A joined or partitioned table, with links to its tables, and what can't be shown of them."""
+    notes: list[str] = []
+    group = read_group(source, file, notes)
+    rows = _up_to(_GROUPED, ([in_order(cell) for cell in row[:_COLUMNS]] for row in group.rows), notes)
+    grid = _with_media(_grid(request, group.columns[:_COLUMNS], rows), source)
+    links = Markup(", ").join(_link(source, path) for path in group.paths[:_LINKS])
+    if len(group.paths) > _LINKS:
+        links += f" and {len(group.paths) - _LINKS:,} more"
+    how = f"Joined by {group.key}" if group.key is not None else f"The tables in {group.folder}, one after the other"
+    told = Markup("{}: {}.").format(printed(how), links) if links else Markup.escape(printed(how) + ".")
+    if len(notes) > _LINKS:
+        notes[_LINKS:] = [f"{len(notes) - _LINKS:,} more tables can't be shown."]
+    return Preview("grid", grid, Markup(" ").join([told, *(printed(note) for note in notes)]))
+
+
+def _link(source: Source, path: str) -> str:
+    address = source.address_if_there("files", path)
+    return printable(path) if address is None else Markup('<a href="{}">{}</a>').format(address, printable(path))
+
+
+def _up_to(most: int, rows: Iterator[list[Any]], notes: list[str]) -> Iterator[list[Any]]:
+    yield from islice(rows, most)
+    if next(rows, None) is not None:
+        notes.append(f"The first {most:,} rows are shown.")
 
 
 def first_rows(source: Source, file: StoredFile, rows: int, columns: int) -> Grid:

@@ -1,7 +1,7 @@
 """The files that pages show: those of a version, or those of a run."""
 
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, BinaryIO, NamedTuple, Protocol
 from urllib.parse import urlencode
@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from markupsafe import Markup
 from starlette.requests import Request
 
+from artstore.api.tables.grouped import paths_below
 from artstore.domain.names import check_project
 from artstore.domain.run import RunPath, RunState
 from artstore.domain.tree import DIRECTORY, REFERENCE
@@ -40,6 +41,9 @@ class Source(Protocol):
     def find(self, path: str) -> StoredFile | None:
         """The file at a path; None if there is none, or its bytes are not here, or the path isn't valid."""
 
+    def below(self, folder: str) -> Iterator[str]:
+        """The paths of all files in a folder and its folders. None if there is no such folder."""
+
     def address(self, page: str, path: str, **more: Any) -> str:
         """The address of a page of a file: `files`, `raw`, `image`, `play`, `html` or `mask`."""
 
@@ -66,6 +70,10 @@ class VersionFiles:
         if entry is None or entry.kind in (DIRECTORY, REFERENCE):
             return None
         return StoredFile(path, entry.size, lambda: self.repository.open(entry))
+
+    def below(self, folder: str) -> Iterator[str]:
+        """The paths of all files in a folder. See `Source`."""
+        return paths_below(self.repository, self._found, folder)
 
     def address(self, page: str, path: str, **more: Any) -> str:
         """The address of a page of a file."""
@@ -100,6 +108,11 @@ class RunFiles:
         except (InvalidValue, NoEntry, UnicodeError):
             return None
         return StoredFile(path, file.size, lambda: repository.open_run_file(run, path))
+
+    def below(self, folder: str) -> Iterator[str]:
+        """The paths of all files in a folder. See `Source`."""
+        start = f"{folder.strip('/')}/"
+        return (path for path in self.repository.run_files(self._run) if path.startswith(start))
 
     def address(self, page: str, path: str, **more: Any) -> str:
         """The address of a page of a file."""

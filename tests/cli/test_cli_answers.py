@@ -54,6 +54,30 @@ def test_the_log_of_what_never_was_is_not_found(repo: Repository, cli: Cli) -> N
     assert cli("log", "nothing", "--deleted").code == 4
 
 
+def test_cat_prints_the_rows_of_joined_and_partitioned_tables(here: Path, cli: Cli) -> None:
+    artifact = wandb.Artifact("data", type="dataset")
+    seen = wandb.Table(columns=["image", "digit"], data=[["1.png", 7], ["2.png", 1]])
+    true = wandb.Table(columns=["name", "digit"], data=[["1.png", 1], ["2.png", 1]])
+    artifact.add(wandb.JoinedTable(seen, true, ["image", "name"]), "both")
+    artifact.add(wandb.PartitionedTable("days"), "week")
+    artifact.add(wandb.JoinedTable(seen, "week.partitioned-table.json", "image"), "gone")
+    for day in ("mon", "tue"):
+        artifact.add(wandb.Table(columns=["day"], data=[[day]]), f"days/{day}")
+    log(artifact)
+    both = cli("cat", "data", "both", cwd=here)
+    assert both.code == 0, both.err
+    assert [line.split() for line in both.out.splitlines()] == [
+        ["image", "=", "name", "digit", "(1)", "digit", "(2)"], ["1.png", "7", "1"], ["2.png", "1", "1"],
+    ]  # fmt: skip
+    assert (both.code, both.err) == (0, "2 rows, 3 columns\n")
+    assert cli("cat", "data", "week", cwd=here).out.split() == ["day", "mon", "tue"]
+    assert cli("cat", "data", "week.partitioned-table.json", "-n", "1", cwd=here).out.split() == ["day", "mon"]
+    assert cli("cat", "data", "week", "--raw", cwd=here).out == '{"_type": "partitioned-table", "parts_path": "days"}'
+    gone = cli("cat", "data", "gone", cwd=here)
+    assert gone.code == 7 and len(gone.out.splitlines()) == 3
+    assert "error: 'week.partitioned-table.json' has no column 'image' to join by" in gone.err
+
+
 def test_of_a_table_that_differs_in_a_thousand_rows_the_rest_is_counted(here: Path, cli: Cli) -> None:
     for shift in (0, 10):
         artifact = wandb.Artifact("t", "table")
