@@ -15,8 +15,8 @@ from artstore.web.curves import SECONDS, Curve, number_of
 from artstore.web.render import repository_of
 from artstore.web.sources import RunFiles, StoredFile, run_in
 
-_BYTES = 32 << 20
-"""The most bytes of samples that are read: about a week of them."""
+_BYTES = 16 << 20
+"""The most bytes of samples that are read: more than a week of them."""
 _LINE = 256 << 10
 """The most bytes of one sample."""
 _METRICS = 200

@@ -58,6 +58,11 @@ with wandb.init(project="p", id="bare"):
 with wandb.init(project="p", id="odd") as run:
     run._recording.add_file("wandb-metadata.json", b"[1, 2")
     run._recording.add_file("requirements.txt", b"\xff\xfe" * 200_000)
+with wandb.init(project="p", id="hostile") as run:
+    rows = ["[]", "[" * 10_000, '{"_runtime": 1e999}', '{"_runtime": "x"}', "1" * 300_000]
+    rows += ['{"_runtime": 1, "a": NaN, "b": 1%s, "c": [1], "d": true, "\\ud800": 1}' % ("0" * 400)]
+    rows += ['{"_runtime": %d, "m%d": 1}' % (n, n) for n in range(2, 300)]
+    run._recording.add_file("wandb-events.jsonl", "\n".join([*rows, ""]).encode())
 with wandb.init(project="p", id="many") as run:
     for number in range(1200):
         run._recording.add_file(f"media/images/im_{number:05}.png", b"%d" % number)
@@ -144,6 +149,13 @@ def test_samples_of_the_machine_go_on_where_a_continued_run_ended(served: Served
     assert told["error"] == "2 lines of wandb-events.jsonl can't be read."
     assert json.loads(said(served, "/run-samples/local/p/bare"))[0]["metrics"] == {}
     assert "System" not in said(served, "/run/local/p/bare")
+
+
+def test_samples_that_are_damaged_or_of_too_many_metrics_are_counted(served: Served) -> None:
+    (told,) = json.loads(said(served, "/run-samples/local/p/hostile"))
+    assert sorted(told["metrics"]) == sorted(["a", "b", "\\ud800", *(f"m{n}" for n in range(2, 199))])
+    assert told["metrics"]["a"]["marks"] == [{"step": 1, "text": "NaN from seconds 1"}]
+    assert told["error"] == "6 lines of wandb-events.jsonl can't be read. The first 200 metrics are shown."
 
 
 @seen_by_a_browser

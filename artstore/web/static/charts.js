@@ -13,7 +13,7 @@ async function draw(section) {
   section.replaceChildren();
   for (const run of runs) if (run.error) say(section, `Not all metrics of ${run.label} can be shown: ${run.error}`, "warning");
   for (const run of runs) if (run.unshown) say(section, `Of ${run.label} the first ${Object.keys(run.metrics).length} metrics by name are shown, ${run.unshown.toLocaleString("en")} are not.`);
-  if (!names.length) say(section, "No metrics were logged.");
+  if (!names.length) say(section, section.dataset.none);
   else if (section.dataset.axes !== undefined) choice(section);
   for (const name of names) chart(section, name, runs.filter((run) => name in run.metrics), runs);
 }
@@ -79,7 +79,7 @@ function chart(section, name, runs, all) {
   const width = () => figure.clientWidth - 16, height = 240;
   const plot = new uPlot(
     {
-      width: width(), height, scales: { x: { time: false } }, axes: [{ ...axis, label: axes.join(", "), labelSize: 20, size: 36, values: ticks }, { ...axis, size: 64, values: ticks }],
+      width: width(), height, scales: { x: { time: false } }, axes: [{ ...axis, label: axes.join(", "), labelSize: 20, size: 36, values: ticks }, { ...axis, size: wide, values: ticks }],
       series: [{ label: axes.join(", "), value }, ...lines], legend: { markers: { dash: (plot, at) => (plot.series[at].dash?.length ? "dashed" : "solid") } },
       hooks: { draw: [(plot) => runs.forEach((run, at) => metrics[at].marks.forEach((mark) => line(plot, mark.step, run.stroke)))] },
     },
@@ -97,6 +97,11 @@ function chart(section, name, runs, all) {
 function point(plot, event) {
   const { left, top } = plot.over.getBoundingClientRect();
   plot.setCursor({ left: event.clientX - left, top: event.clientY - top });
+}
+
+// The pixels for the numbers beside an axis, so that the longest one isn't cut.
+function wide(plot, values) {
+  return Math.min(160, Math.max(64, 20 + 7 * Math.max(0, ...(values ?? []).map((value) => value?.length ?? 0))));
 }
 
 // The places of the values of a line that have no number beside them, so that no line leads to them.
