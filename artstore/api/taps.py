@@ -8,9 +8,10 @@ Write = Callable[[Any], Any]
 
 
 class Tap:
-    """Passes what is written to a stream through a function. Only the stream's `write` is replaced, in the object itself.
+    """Passes what is written to a stream through a function.
 
-    So all else of the stream stays: its descriptor, encoding, whether it is a terminal, and who else refers to it.
+    Only the stream's `write` is replaced, in the object itself: all else of the stream stays, its descriptor, encoding,
+    whether it is a terminal, and who else refers to it.
     """
 
     def __init__(self, stream: Any, through: Callable[[Write, Any], Any]) -> None:
