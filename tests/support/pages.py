@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -95,3 +96,11 @@ def watched(browser: Browser, served: Served, scheme: Any = "light") -> Watched:
     page.goto(served.address)
     assert page.url == served.origin + "/", "the secret does not stay in the address"
     return Watched(page, wrong, served.origin)
+
+
+def until(page: Page, condition: str) -> None:
+    """Wait until an expression is true, asked anew: `wait_for_function` needs `eval`, which the pages' policy forbids."""
+    deadline = time.monotonic() + 30
+    while not page.evaluate(condition):
+        assert time.monotonic() < deadline, f"never: {condition}"
+        page.wait_for_timeout(20)

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser
 
 from artstore.web.curves import Curve, Curves
 from tests.support.commands import QUIET, environment
-from tests.support.pages import Served, Watched, seen_by_a_browser, serve, watched
+from tests.support.pages import Served, Watched, seen_by_a_browser, serve, until, watched
 
 RUNS = """
 import artstore as wandb
@@ -135,8 +135,7 @@ def test_charts_are_as_wide_as_their_place_when_the_window_changes(tab: Watched)
     fits = "() => Object.values(plots).every((plot) => plot.width === plot.root.parentElement.clientWidth - 16)"
     for width in (360, 900, 390):
         page.set_viewport_size({"width": width, "height": 800})
-        page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-        assert page.evaluate(fits), width
+        until(page, fits)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
     assert page.evaluate(DRAWN, ["loss", 1, 2345]), "the spike is drawn at its new place"
 
@@ -157,12 +156,12 @@ def test_what_charts_are_drawn_over_can_be_chosen_and_stays_in_the_address(tab: 
     choice = page.get_by_label("Over")
     assert choice.locator("option").all_inner_texts() == ["epoch, as defined", "step", "time"]
     choice.select_option("step")
-    page.wait_for_function("() => plots['val/acc'].axes[0].label === 'step'")
+    until(page, "plots['val/acc'].axes[0].label === 'step'")
     assert page.evaluate("plots['val/acc'].data[0]") == [0, 10, 21, 32]
     choice.select_option("time")
-    page.wait_for_function("() => plots.train.axes[0].label === 'seconds'")
+    until(page, "plots.train.axes[0].label === 'seconds'")
     page.reload()
-    page.wait_for_function("() => window.plots.train?.axes[0].label === 'seconds'")
+    until(page, "window.plots.train?.axes[0].label === 'seconds'")
     assert choice.input_value() == "time" and page.evaluate("plots.train.data[1].filter((v) => v != null).length") == 30
 
 

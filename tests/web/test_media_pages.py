@@ -20,7 +20,7 @@ from artstore.web.panels import Found
 from artstore.web.plots import drawn
 from tests.support.commands import environment
 from tests.support.marks import mostly_long
-from tests.support.pages import Served, Watched, seen_by_a_browser, serve, watched
+from tests.support.pages import Served, Watched, seen_by_a_browser, serve, until, watched
 
 pytest.importorskip("numpy")
 pytest.importorskip("PIL")
@@ -153,7 +153,7 @@ def test_pages_with_media_are_accessible_and_need_no_network(browser: Browser, s
 @seen_by_a_browser
 def test_an_image_of_a_step_has_its_mask_and_boxes_over_it(tab: Watched) -> None:
     page = tab.open(f"{RUN}?key=image&step=2")
-    page.wait_for_function("[...document.images].every((image) => image.complete && image.naturalWidth === 32)")
+    until(page, "[...document.images].every((image) => image.complete && image.naturalWidth === 32)")
     assert page.locator("img").count() == 2 and "step 2" in page.inner_text("figcaption")
     place = """() => { const [image, box] = [".shot img", ".boxes rect"].map((one) => document.querySelector(one).getBoundingClientRect());
         return [box.left - image.left, box.top - image.top, box.width, box.height].map((each, at) => each / (at % 2 ? image.height : image.width)); }"""
@@ -196,7 +196,7 @@ def test_sounds_of_a_list_are_played(tab: Watched) -> None:
 @seen_by_a_browser
 def test_cells_of_tables_have_pictures_and_players(tab: Watched) -> None:
     page = tab.open("/files/local/uncategorized/results/0?path=deep/table.table.json")
-    page.wait_for_function("[...document.images].every((image) => image.complete && image.naturalWidth === 32)")
+    until(page, "[...document.images].every((image) => image.complete && image.naturalWidth === 32)")
     assert page.locator("td img").count() == page.locator("td audio").count() == 3
     page.locator("td a").first.click()
     assert page.locator("img.preview").evaluate("image => image.decode().then(() => image.naturalWidth)") == 32

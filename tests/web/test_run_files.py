@@ -17,7 +17,7 @@ from artstore.web.console import coloured, patched
 from tests.support.commands import QUIET, environment
 from tests.support.folders import make_tree
 from tests.support.marks import mostly_long
-from tests.support.pages import Served, Watched, seen_by_a_browser, serve, watched
+from tests.support.pages import Served, Watched, seen_by_a_browser, serve, until, watched
 
 ROOT = Path(__file__).parents[2]
 MAKE = r"""
@@ -189,7 +189,7 @@ def test_the_files_of_a_run_are_listed_previewed_and_downloaded(tab: Watched) ->
 @seen_by_a_browser
 def test_a_sound_is_played_and_sought(tab: Watched) -> None:
     page = tab.open("/run-files/local/p/full?path=sound.wav")
-    page.wait_for_function("document.querySelector('audio').readyState >= 1")
+    until(page, "document.querySelector('audio').readyState >= 1")
     assert page.evaluate("document.querySelector('audio').duration") == 2
     page.evaluate(
         "new Promise((done) => { const a = document.querySelector('audio'); a.onseeked = done; a.currentTime = 1.5; })"

@@ -19,7 +19,7 @@ from tests.support import example
 from tests.support.commands import environment
 from tests.support.folders import make_tree
 from tests.support.marks import mostly_long
-from tests.support.pages import Served, Watched, seen_by_a_browser, serve, watched
+from tests.support.pages import Served, Watched, seen_by_a_browser, serve, until, watched
 
 HOME = "local/digits"
 PAGES = {
@@ -88,8 +88,7 @@ def test_every_page_is_accessible_runs_nothing_of_users_and_needs_no_network(
         if folder := os.environ.get("PICTURES"):
             page.screenshot(path=f"{folder}/{name.replace(' ', '-')}-{scheme}.png")
         page.set_viewport_size({"width": 390, "height": 844})
-        page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+        until(page, "document.documentElement.scrollWidth <= innerWidth")
         page.set_viewport_size({"width": 1200, "height": 800})
     tab.page.context.close()
 
