@@ -35,7 +35,6 @@ ABSENT: dict[str, dict[str, str]] = {
             *_each("create_team create_user organization team user users", "there are no accounts"),
             *_each("create_run_queue job list_jobs queued_run run_queue upsert_run_queue", "it starts no jobs"),
             *_each("create_project", "a project is there when something is saved in it"),
-            *_each("create_run", "init() starts a run"),
             *_each("create_custom_chart", "charts are drawn by `artstore ui`"),
             *_each("integrations slack_integrations webhook_integrations", "artstore.automations has SendWebhook"),
             *_each("reports", "there are no reports"),

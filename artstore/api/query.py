@@ -1,38 +1,30 @@
 """Api: artifacts, collections, types, runs, registries and automations by name, outside a run."""
 
-import os
 from types import SimpleNamespace
 from typing import Any, Literal
 
-from artstore.api.absent import SaysWhy
 from artstore.api.artifact import Artifact
 from artstore.api.automations import Automation, CallPython, NewAutomation, changed_rule, new_rule
 from artstore.api.collections import ArtifactCollection, ArtifactType, Collections, Project
-from artstore.api.files import PathLike, Texts
-from artstore.api.handles import opened, root_of
-from artstore.api.listing import Artifacts, Listing, checked_order, warn_of_nothing
+from artstore.api.files import Texts
+from artstore.api.listing import Artifacts, Listing, warn_of_nothing
 from artstore.api.orders import ordered_versions
-from artstore.api.recorded import RecordedRuns
 from artstore.api.recording import session
 from artstore.api.registries import Registries, Registry, find_registry, make_registry
-from artstore.api.runfiles import named_run
+from artstore.api.run_queries import RunQueries
 from artstore.api.runs import RunRecord
-from artstore.backends.storage import is_url
 from artstore.domain.collection import State
 from artstore.domain.filters import Asked
-from artstore.domain.names import as_project, check_project, file_name_of, parse_spec
+from artstore.domain.names import file_name_of, parse_spec
 from artstore.domain.wording import near
 from artstore.errors import Conflict, InvalidType, InvalidValue, NotFound
 from artstore.operations.automation import firing
 from artstore.operations.automation.rules import all_rules, delete_rule, find_rule, save_rule
-from artstore.operations.finding.columns import ordered
-from artstore.operations.finding.lookup import Home
-from artstore.operations.finding.matching import Filter, fitting_runs, fitting_versions
-from artstore.repository import Repository
-from artstore.store.settings import Settings, is_repository, require_root
+from artstore.operations.finding.matching import Filter, fitting_versions
+from artstore.store.settings import Settings
 
 
-class Api(SaysWhy):
+class Api(RunQueries):
     """Access to what one repository stores.
 
     It is the repository that is given, the active run's, the one that ARTSTORE_DIR names, or the nearest `.artifacts`
@@ -46,55 +38,29 @@ class Api(SaysWhy):
         ['prepare-1', 'train-1']
     """
 
-    def __init__(
-        self,
-        overrides: dict[str, str] | None = None,
-        timeout: int | None = None,
-        api_key: str | None = None,
-        repository: PathLike | None = None,
-    ) -> None:
-        """Choose a repository. It is opened when it is first needed.
-
-        Args:
-            overrides: Defaults for names: `entity` and `project`.
-            timeout: Accepted as in W&B; it changes nothing.
-            api_key: Accepted as in W&B; it changes nothing.
-            repository: A folder, or a URL such as `s3://bucket/path`, which can only be read.
-
-        Raises:
-            NotFound: If `repository` is a folder without a repository.
-        """
-        self._given = None if repository is None else root_of(os.fspath(repository))
-        self._overrides = dict(overrides or {})
-
-    @property
-    def _root(self) -> str:
-        root = self._given or session.lasting_place()
-        return root if is_url(root) or is_repository(root) else require_root()
-
-    @property
-    def _repository(self) -> Repository:
-        return opened(self._root)
-
-    def _home(self, path: str | None = None) -> Home:
-        """The (entity, project) of `[entity/]project`. Missing parts come from the overrides and the settings."""
-        entity, _, project = (path or "").rpartition("/")
-        settings = self._repository.settings
-        return (
-            check_project(entity or self._overrides.get("entity") or settings.entity, "entity"),
-            as_project(project or self._overrides.get("project") or settings.project),
-        )
-
     @property
     def viewer(self) -> SimpleNamespace:
         """This user, in the shape of W&B's account: `entity`, `username`, `name`, and `teams`, of which there are none."""
         _host, user = Settings(None).identity()
         return SimpleNamespace(entity=self.default_entity, username=user, name=user, email=None, admin=False, teams=[])
 
-    @property
-    def default_entity(self) -> str:
-        """The entity for names that don't give one."""
-        return self._home()[0]
+    def from_path(self, path: str) -> Project | RunRecord:
+        """Get the project that a path names, `[entity/]project`, or the run, `entity/project/[runs/]id`.
+
+        Raises:
+            InvalidValue: If the path has another form.
+            NotFound: If there is no such run.
+
+        Example:
+            >>> wandb.Api().from_path("local/digits/train-1")
+            <Run local/digits/train-1 (finished)>
+        """
+        parts = path.strip("/ ").split("/")
+        if len(parts) < 3:
+            return self.project(parts[-1], *parts[:-1])
+        if len(parts) > 4 or (len(parts) == 4 and not parts[2].startswith("run")):
+            raise InvalidValue("Invalid path: it names a project, [entity/]project, or a run, entity/project/runs/id")
+        return self.run("/".join([*parts[:2], parts[-1]]))
 
     def flush(self) -> None:
         """Accepted as in W&B. There is nothing to do: each call reads what is stored now."""
@@ -265,60 +231,6 @@ class Api(SaysWhy):
             raise NotFound(f"there is no type '{type_name}' in project {entity}/{name}", hint=near(type_name, types))
         return types[type_name]
 
-    # -- runs --
-
-    def run(self, path: str) -> RunRecord:
-        """Get a run.
-
-        Args:
-            path: `[[entity/]project/]id`.
-
-        Raises:
-            NotFound: If there is no such run. Its hint names similar ids.
-
-        Example:
-            >>> run = wandb.Api().run("digits/train-1")
-            >>> run.config["lr"], run.summary["loss"], run.state
-            (0.1, 0.25, 'finished')
-        """
-        return RunRecord(self._root, self._repository.runs.find(named_run(path, self._home(None))))
-
-    def runs(
-        self,
-        path: str | None = None,
-        filters: dict[str, Any] | None = None,
-        order: str | None = "+created_at",
-        per_page: int | None = None,
-        include_sweeps: bool = True,
-        lazy: bool = True,
-    ) -> RecordedRuns:
-        """List the runs of a project, the first started first.
-
-        Args:
-            path: `[entity/]project`; by default the default project.
-            filters: A Mongo-style filter, such as `{"config.lr": {"$lt": 0.5}, "state": "finished"}`.
-            order: `+` or `-`, followed by `created_at`, `heartbeat_at`, `config.KEY` or `summary_metrics.KEY`. Runs
-                without that value come last. Where the summary keeps the least and the largest value of a metric, `+`
-                takes the least, `-` the largest.
-            per_page: Accepted as in W&B; it changes nothing.
-            include_sweeps: Accepted as in W&B; it changes nothing.
-            lazy: Accepted as in W&B; it changes nothing.
-
-        Raises:
-            InvalidValue: If the filter isn't valid, or no run has the value of the order.
-            InvalidType: If the order isn't text (also a TypeError).
-
-        Example:
-            >>> wandb.Api().runs("digits", filters={"summary_metrics.loss": {"$lt": 0.3}})
-            [<Run local/digits/train-1 (finished)>]
-        """
-        values, root, order = self._repository.run_fields(), self._root, checked_order(order, "+created_at")
-        states = fitting_runs(values, filters, *self._home(path), asked=(asked := Asked()))[::-1]
-        warn_of_nothing(states, asked, filters)
-        if order not in ("+created_at", "created_at"):
-            states = ordered(states, order, values)
-        return RecordedRuns(states, lambda s: RunRecord(root, s), per_page)
-
     # -- registries --
 
     def registry(self, name: str, organization: str | None = None) -> Registry:
@@ -369,10 +281,8 @@ class Api(SaysWhy):
             >>> wandb.Api().create_registry("models", artifact_types=["model"])
             <Registry models>
         """
-        if self._given is None and not is_repository(place := session.lasting_place()):
-            Repository.init(place).close()
-        entity = organization or self._home()[0]
-        return make_registry(self._root, entity, name, visibility, description, artifact_types)
+        root, entity = self._root_to_write(), organization or self._home()[0]
+        return make_registry(root, entity, name, visibility, description, artifact_types)
 
     # -- automations --
 

@@ -12,6 +12,7 @@ from artstore.api.absent import SaysWhy
 from artstore.api.edited import RecordedSummary, changed
 from artstore.api.files import PathLike
 from artstore.api.handles import opened, url_in
+from artstore.api.history import HistoryScan
 from artstore.api.listing import Artifacts
 from artstore.api.recording import Recording, session, values_set
 from artstore.api.runfiles import File, Files
@@ -22,7 +23,6 @@ from artstore.api.texts import checked_keys, checked_text, checked_texts
 from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import Path, State, is_live
 from artstore.domain.html import definition_rows, page
-from artstore.domain.metadata import as_numbers
 from artstore.domain.names import shortened
 from artstore.domain.run import RunState
 from artstore.errors import Conflict, NoEntry
@@ -271,33 +271,25 @@ class RunRecord(SaysWhy, Shown):
         min_step: int | None = None,
         max_step: int | None = None,
         use_cache: bool | None = None,
-    ) -> Iterator[dict[str, Any]]:
+    ) -> HistoryScan:
         """Go through the rows that it logged, in order. Each has `_step`, `_runtime` and `_timestamp` (seconds).
 
         Args:
-            keys: Only these metrics, from the rows that have all of them.
+            keys: Only `_step` and these metrics, from the rows that have all of them.
             page_size: Accepted as in W&B; it changes nothing.
             min_step: The first step.
             max_step: The step to stop before.
             use_cache: Accepted as in W&B; it changes nothing.
 
         Raises:
-            InvalidType: If `keys` isn't a list of names (a TypeError).
+            WrongKeys: If `keys` isn't a list of names (a TypeError, and a CommError).
 
         Example:
             >>> run = wandb.Api().run("digits/train-1")
-            >>> list(run.scan_history(keys=["_step", "loss"]))
+            >>> list(run.scan_history(keys=["loss"]))
             [{'_step': 0, 'loss': 0.5}, {'_step': 1, 'loss': 0.25}]
         """
-        keys = checked_keys(keys)
-        for row in opened(self._root).run_history(self._state):
-            if row["_step"] < (min_step or 0) or (max_step is not None and row["_step"] >= max_step):
-                continue
-            row = as_numbers(row)
-            if keys is None:
-                yield row
-            elif all(key in row for key in keys):
-                yield {key: row[key] for key in keys}
+        return HistoryScan(self._root, self._state, keys, min_step, max_step)
 
     beta_scan_history = scan_history
 
@@ -329,7 +321,8 @@ class RunRecord(SaysWhy, Shown):
             rows = rows if wanted is None else [{key: row[key] for key in wanted} for row in rows]
         else:
             wanted = None if keys is None else list(dict.fromkeys([x_axis, *keys]))
-            rows = list(self.scan_history(wanted)) if stream == "default" else []
+            scanned = self.scan_history(wanted) if stream == "default" else ()
+            rows = [row if wanted is None else {key: row[key] for key in wanted} for row in scanned]
         if len(rows) > samples > 0:
             rows = [rows[i * len(rows) // samples] for i in range(samples)]
         if pandas:

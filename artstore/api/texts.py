@@ -2,7 +2,11 @@
 
 from typing import Any
 
-from artstore.errors import InvalidType
+from artstore.errors import CommError, InvalidType
+
+
+class WrongKeys(InvalidType, CommError):
+    """Keys that aren't a list of names, for which W&B raises a CommError."""
 
 
 def checked_text(what: str, text: Any) -> str:
@@ -18,9 +22,9 @@ def checked_texts(tags: Any) -> list[str]:
 
 
 def checked_keys(keys: list[str] | None) -> list[str] | None:
-    """Names of metrics. Raises InvalidType, with W&B's text, if they aren't a list of texts."""
+    """Names of metrics. Raises WrongKeys, with W&B's text, if they aren't a list of texts."""
     if keys is not None and not isinstance(keys, list | tuple):
-        raise InvalidType("keys must be specified in a list")
+        raise WrongKeys("keys must be specified in a list")
     if not all(isinstance(key, str) for key in keys or ()):
-        raise InvalidType("keys argument must be a list of strings")
+        raise WrongKeys("keys argument must be a list of strings")
     return keys

@@ -168,6 +168,10 @@ def _operator(name: str, operand: Any, value: Any, depth: int) -> bool:
         if not isinstance(operand, list | tuple | set | frozenset):
             raise InvalidValue(f"{name} takes a list, not {operand!r:.80}")
         return _one_of(value, lambda item: any(_equal(item, other) for other in operand)) == (name == "$in")
+    if name == "$all":
+        if not isinstance(operand, list | tuple | set | frozenset):
+            raise InvalidValue(f"{name} takes a list, not {operand!r:.80}")
+        return all(_operator("$eq", other, value, depth) for other in operand)
     if name in ("$regex", "$contains"):
         if not isinstance(operand, str):
             raise InvalidValue(f"{name} takes text, not {operand!r:.80}")
@@ -175,7 +179,7 @@ def _operator(name: str, operand: Any, value: Any, depth: int) -> bool:
         return _one_of(value, lambda item: isinstance(item, str) and pattern.search(item) is not None)
     if name in _ORDERS:
         return _one_of(value, lambda item: _ordered(name, item, operand))
-    hint = near(name, ("$not", "$exists", "$eq", "$ne", "$in", "$nin", "$regex", "$contains", *_ORDERS))
+    hint = near(name, ("$not", "$exists", "$eq", "$ne", "$in", "$nin", "$all", "$regex", "$contains", *_ORDERS))
     raise InvalidValue(f"'{printable(name)}' is not an operator of filters", hint=hint)
 
 

@@ -25,7 +25,7 @@ def fitting_versions(
     Fields: name, version, type, aliases (alias), tags (tag), metadata.KEY, description, created_at, updated_at, size,
     file_count, digest, id, run, project, entity. Raises InvalidValue for an invalid filter.
     """
-    if not condition:
+    if condition in (None, {}):
         return [Version(state, version) for state in states for version in state.live()]
     matches(condition, _version_value(dict.fromkeys(_VERSION_FIELDS)))  # raises, even if there is no version
     found = []
@@ -71,7 +71,7 @@ def fits_collection(state: State, condition: Filter | None) -> bool:
     Fields: name, project, type, tags (tag), aliases (alias), description, created_at, updated_at, and size, which is
     that of the latest version.
     """
-    if not condition:
+    if condition in (None, {}):
         return True
     first = min((version["created"] for version in state.versions.values()), default=None)
     values = {
@@ -89,7 +89,7 @@ def fits_registry(
     names: list[str], state: State, created: int | None, updated: str | None, condition: Filter | None
 ) -> bool:
     """Whether a registry fits a filter. Fields: name (one of `names`), description, created_at, updated_at."""
-    if not condition:
+    if condition in (None, {}):
         return True
     created_at = None if created is None else Time(moment(created))
     values = {
@@ -157,7 +157,7 @@ def fitting_runs(
     """
 
     def fits(found: Mapping[str, Any], asked: Asked | None = asked) -> bool:
-        return not condition or matches(condition, run_value(found, asked=asked))
+        return condition is None or matches(condition, run_value(found, asked=asked))
 
     fits(run_fields(RunState(RunPath("", "", "")), ""), None)
     return fields.runs.all(entity, project, wanted=lambda state: fits(fields(state)), damaged=damaged)

@@ -86,12 +86,13 @@ def test_history_samples_evenly_and_scan_history_gives_all(here: Path) -> None:
     both = run.history(keys=["a", "b"], pandas=False)
     assert all(set(row) == {"_step", "a", "b"} for row in both) and len(both) == 500
     assert [row["a"] for row in run.scan_history(keys=["a", "b"])] == list(range(0, 1000, 2))
-    assert list(run.scan_history(keys=["b"], min_step=10, max_step=15)) == [{"b": -10}, {"b": -12}, {"b": -14}]
+    scanned = list(run.scan_history(keys=["b"], min_step=10, max_step=15))
+    assert scanned == [{"_step": 10, "b": -10}, {"_step": 12, "b": -12}, {"_step": 14, "b": -14}]
     assert [row["_step"] for row in run.scan_history(min_step=997)] == [997, 998, 999]
     assert list(run.scan_history(keys=["nothing"])) == []
     assert run.last_history_step == run.lastHistoryStep == 999
     with pytest.raises(TypeError, match="keys (must be specified in|argument must be) a list"):
-        list(run.scan_history(keys="a"))  # type: ignore[arg-type]
+        run.scan_history(keys="a")  # type: ignore[arg-type]
 
 
 def test_config_that_names_an_artifact_is_recorded_as_used(here: Path) -> None:
