@@ -168,7 +168,10 @@ def test_a_push_during_which_a_server_dies_and_comes_back_is_whole(trial: Trial,
 def test_a_push_during_which_a_server_dies_for_good_ends_and_the_next_completes(trial: Trial, pattern: str) -> None:
     """Puts wait for the second copy: the client gives up, while the server may store later what nobody waits for."""
     killed = trial.kill_at(pattern, 2)
-    ended_well_or_told(trial.run("push", setup=IMPATIENT))
+    for _ in range(5):  # on a busy machine the client may give up before it has come so far
+        ended_well_or_told(trial.run("push", setup=IMPATIENT))
+        if killed.is_set():
+            break
     assert killed.is_set()
     trial.revive()
     trial.ok("push")
