@@ -12,6 +12,7 @@ from artstore.api.files import PathLike
 from artstore.api.handles import url_in
 from artstore.api.messages import say_ended
 from artstore.api.recording import Recording, session
+from artstore.api.resuming import forget_run
 from artstore.api.runfiles import named_run, restored
 from artstore.api.saved import SavedFiles
 from artstore.api.settings import Settings
@@ -64,7 +65,7 @@ class ActiveRun(Shown):
         self._path = path = run.path
         self._disabled, self._start_folder = disabled, start
         self._files, self._recorder = SavedFiles(run.add_file), recorder
-        self.settings = settings
+        self.settings = self._settings = settings
         """the settings that were chosen when it was started"""
         self._saves: BackgroundSaves | None = None
         self._added = added
@@ -335,6 +336,8 @@ class ActiveRun(Shown):
             summary = dict(self._unwritten)
         self._recording.finish(int(exit_code or 0), summary)
         self._ended = True
+        if self.settings.resume == "auto" and not exit_code:
+            forget_run(self._start_folder, self.id)
         if not self._disabled:
             say_ended(self._recording.state(), self._recording.root, self.settings, quiet=quiet)
         atexit.unregister(self.end_at_exit)

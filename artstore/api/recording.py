@@ -9,6 +9,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from artstore.api.handles import opened
@@ -39,10 +40,7 @@ if TYPE_CHECKING:
     from artstore.api.run import Run
 
 _LONGEST = 4 << 20
-"""The most bytes of JSON for one value of config or summary, and for all values in one change.
-
-Longer values are dropped.
-"""
+"""The most bytes of JSON of one value of config or summary, and of all in a change. Longer ones are dropped."""
 _SEAL_FILES_AT, _MOST_STAGED = 64 << 20, 1000
 """Bytes and number of files after which a run's files are sealed, so that they are in the store before it ends."""
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -70,12 +68,12 @@ class Recording:
         self.path = state.path
         self._state = state
         self._lock, self._pid = threading.RLock(), os.getpid()
-        self._depth, self._holder = 0, 0
-        self._ended = False
+        self._depth, self._holder, self._ended = 0, 0, False
         self._history: HistoryWriter | None = None
         self._staged: StagedFiles | None = None
         self._growing: StagedFiles | None = None
         self._resumed = state.number > 1
+        self.ignored: tuple[str, ...] = ()  # patterns of paths that are left out of the run's files
 
     @property
     def folder(self) -> str:
@@ -168,11 +166,13 @@ class Recording:
         """Add a file to the run's files: these bytes, or a copy of a local file.
 
         When this returns, the operating system has it. Some files later, they are sealed into trees. A file replaces an
-        earlier one at the same path.
+        earlier one at the same path. One that the run ignores is left out.
 
         Raises:
             InvalidValue: If the path isn't valid.
         """
+        if any(fnmatchcase(path, pattern) for pattern in self.ignored):
+            return
         with self._locked() as state:
             if self._staged is None:
                 self._staged = StagedFiles(self._storage, self.path.folder, named=self._named)

@@ -13,6 +13,7 @@ from artstore.api.files import PathLike
 from artstore.api.handles import opened
 from artstore.api.messages import say_begun
 from artstore.api.recording import session, start
+from artstore.api.resuming import note_run, run_to_resume
 from artstore.api.run import Run
 from artstore.api.runfiles import named_run, restored
 from artstore.api.settings import Settings, for_run, set_for_process
@@ -70,7 +71,8 @@ def init(
         tags: The run's tags.
         notes: A text for people.
         dir: The folder of the run's own files. A repository there is used if the working folder has none.
-        resume: `allow` (True), `never` to refuse an id that exists, `must` to refuse one that doesn't.
+        resume: `allow` (True), `never` to refuse an id that exists, `must` to refuse one that doesn't. `auto` goes on,
+            if no id is given, with the last run that was started so, if it failed or crashed.
         mode: `disabled` records nothing; all other modes of W&B record.
         reinit: What happens if runs are active. `return_previous` (False) returns the newest of them, which is the
             default but in notebooks. `finish_previous` (True) finishes them first. `create_new` starts a run beside
@@ -110,12 +112,16 @@ def init(
     }  # fmt: skip
     asked = _asked(chosen, {key: value for key, value in given.items() if value is not None})
     values, artifacts = config_of(config, config_include_keys, config_exclude_keys)
-    disabled, below = asked.pop("mode") == "disabled", None if dir is None else os.fspath(dir)
+    disabled, below = (mode := asked.pop("mode")) == "disabled", None if dir is None else os.fspath(dir)
     if session.active and (before := _instead_of_new(chosen, asked.get("resume"))) is not None:
         return before
+    if chosen.reinit == "create_new":
+        _refuse_active(asked.get("id"), asked.get("project"))
     if disabled:
         asked = {key: value for key, value in asked.items() if key not in ("id", "resume")}
         asked["id"] = session.disabled_id()
+    if asked.get("resume") == "auto":
+        asked["id"] = asked.get("id") or run_to_resume(below)
     code = (
         None if disabled or chosen.disable_git else Asking(chosen.git_remote)
     )  # answers while the repository is opened
@@ -124,8 +130,12 @@ def init(
         _make(root, None if disabled else asked.get("entity"))
     said = NO_CODE if code is None else code.answer()
     run = start(root, config=values, code=said, **asked)
+    chosen.show_run(mode, asked.get("resume"), state := run.state())
+    run.ignored = chosen.ignore_globs
+    if chosen.resume == "auto":
+        note_run(below, run.path.id)
     if not disabled:
-        say_begun(run.state(), root, chosen, made=made)
+        say_begun(state, root, chosen, made=made)
     recorder = None if disabled else Surroundings(run, chosen, said)
     allowed = bool(chosen.allow_val_change if allow_val_change is None else allow_val_change)
     started = Run(run, allow_val_change=allowed, disabled=disabled, start=below, settings=chosen, recorder=recorder)
@@ -156,6 +166,11 @@ def _instead_of_new(settings: Settings, resume: str | None) -> Run | None:
     return before
 
 
+def _refuse_active(id: str | None, project: str | None) -> None:
+    if any(run.id == id and project in (None, run.project) for run in session.active):
+        raise Conflict(f"run ID {id} is in use: this process records that run", hint="finish it, or give another id")
+
+
 def _make(root: str, entity: str | None) -> None:
     """Make a repository. The entity of its first run is the default for whoever uses it, also on the command line."""
     with Repository.init(root) as repository:
@@ -175,7 +190,7 @@ def _asked(settings: Settings, given: dict[str, Any]) -> dict[str, Any]:
     asked["tags"] = None if asked.get("tags") is None else checked_texts(asked["tags"])
     if isinstance(asked.get("resume"), bool):
         asked["resume"] = "allow" if asked["resume"] else None
-    return asked | {"mode": _MODES[wanted]}
+    return asked | {"mode": _MODES[wanted], "resume": asked.get("resume") or None}
 
 
 _FURNITURE = {

@@ -1,10 +1,15 @@
 """Settings of runs, with W&B's names. Those that concern a server are accepted, and change nothing."""
 
+import json
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
+from artstore.api.terminal import in_notebook
 from artstore.api.texts import checked_texts
+from artstore.domain.run import RunState
 from artstore.domain.wording import near
 from artstore.errors import InvalidType, InvalidValue
 from artstore.store.variables import settings_of_environment
@@ -24,33 +29,42 @@ _ON = (
 _PERHAPS = (
     "save_code", "show_colors", "show_emoji", "strict", "sync_tensorboard", "use_dot_wandb", "x_flow_control_custom",
 )  # fmt: skip
-_OTHERS = (
-    "anonymous", "api_key", "azure_account_url_to_access_key", "app_url_override", "base_url", "code_dir",
-    "config_paths", "capture_loggers", "console_chunk_max_bytes", "console_chunk_max_seconds", "credentials_file",
-    "docker", "email", "entity", "organization", "fork_from", "git_commit", "git_remote_url", "git_root",
-    "heartbeat_seconds", "host", "http_proxy", "https_proxy", "identity_token_file", "ignore_globs", "init_timeout",
-    "finish_timeout", "job_name", "job_source", "launch_config_path", "login_timeout", "mode", "notebook_name",
-    "program", "program_abspath", "program_relpath", "project", "resume", "resume_from", "root_dir",
-    "run_group", "run_id", "run_job_type", "run_name", "run_notes", "run_tags", "settings_system", "stop_fn",
-    "max_end_of_run_history_metrics", "max_end_of_run_summary_metrics", "summary_timeout", "summary_warnings",
-    "sweep_id", "sweep_param_path", "username", "x_executable", "x_extra_http_headers", "x_file_stream_max_bytes",
-    "x_file_stream_max_line_bytes", "x_file_stream_transmit_interval", "x_file_stream_retry_max",
-    "x_file_stream_retry_wait_min_seconds", "x_file_stream_retry_wait_max_seconds", "x_file_stream_timeout_seconds",
-    "x_file_transfer_retry_max", "x_file_transfer_retry_wait_min_seconds", "x_file_transfer_retry_wait_max_seconds",
-    "x_file_transfer_timeout_seconds", "x_files_dir", "x_flow_control_disabled", "x_graphql_retry_max",
-    "x_graphql_retry_wait_min_seconds", "x_graphql_retry_wait_max_seconds", "x_graphql_timeout_seconds",
-    "x_history_value_encoding", "x_internal_check_process", "x_jupyter_name", "x_jupyter_path", "x_jupyter_root",
-    "x_label", "x_live_policy_rate_limit", "x_live_policy_wait_time", "x_log_level", "x_network_buffer",
-    "x_proxies", "x_runqueue_item_id", "x_service_transport", "x_service_wait", "x_start_time", "x_stats_pid",
-    "x_stats_neuron_monitor_config_path", "x_stats_dcgm_exporter", "x_stats_open_metrics_endpoints",
-    "x_stats_open_metrics_filters", "x_stats_open_metrics_http_headers", "x_stats_disk_paths", "x_stats_cpu_count",
-    "x_stats_cpu_logical_count", "x_stats_gpu_count", "x_stats_gpu_type", "x_stats_gpu_device_ids",
-    "x_stats_buffer_size", "x_stats_coreweave_metadata_base_url", "x_stats_coreweave_metadata_endpoint",
-    "x_sync_dir_suffix", "x_transaction_log_flush_interval", "start_method",
+_TEXTS = (
+    "api_key", "app_url_override", "base_url", "code_dir", "credentials_file", "docker", "email", "entity", "git_commit",
+    "git_remote", "git_remote_url", "git_root", "host", "http_proxy", "https_proxy", "identity_token_file", "job_name",
+    "job_source", "launch_config_path", "notebook_name", "organization", "program", "program_abspath", "program_relpath",
+    "project", "root_dir", "run_group", "run_id", "run_job_type", "run_name", "run_notes", "settings_system",
+    "start_method", "sweep_id", "sweep_param_path", "username", "x_executable", "x_files_dir", "x_history_value_encoding",
+    "x_jupyter_name", "x_jupyter_path", "x_jupyter_root", "x_label", "x_runqueue_item_id", "x_service_transport",
+    "x_stats_coreweave_metadata_base_url", "x_stats_coreweave_metadata_endpoint", "x_stats_dcgm_exporter",
+    "x_stats_gpu_type", "x_stats_neuron_monitor_config_path", "x_sync_dir_suffix",
 )  # fmt: skip
+_COUNTS = (
+    "console_chunk_max_bytes", "console_chunk_max_seconds", "heartbeat_seconds", "max_end_of_run_history_metrics",
+    "max_end_of_run_summary_metrics", "summary_timeout", "summary_warnings", "x_file_stream_max_bytes",
+    "x_file_stream_max_line_bytes", "x_file_stream_retry_max", "x_file_transfer_retry_max", "x_graphql_retry_max",
+    "x_live_policy_rate_limit", "x_live_policy_wait_time", "x_log_level", "x_network_buffer", "x_stats_buffer_size",
+    "x_stats_cpu_count", "x_stats_cpu_logical_count", "x_stats_gpu_count", "x_stats_pid",
+)  # fmt: skip
+_SECONDS = (
+    "finish_timeout", "init_timeout", "login_timeout", "x_file_stream_retry_wait_max_seconds",
+    "x_file_stream_retry_wait_min_seconds", "x_file_stream_timeout_seconds", "x_file_stream_transmit_interval",
+    "x_file_transfer_retry_wait_max_seconds", "x_file_transfer_retry_wait_min_seconds",
+    "x_file_transfer_timeout_seconds", "x_graphql_retry_wait_max_seconds", "x_graphql_retry_wait_min_seconds",
+    "x_graphql_timeout_seconds", "x_internal_check_process", "x_service_wait", "x_start_time",
+    "x_stats_sampling_interval", "x_transaction_log_flush_interval",
+)  # fmt: skip
+_LISTS = "config_paths", "ignore_globs", "x_stats_disk_paths", "x_stats_gpu_device_ids"
+_DICTS = (
+    "azure_account_url_to_access_key", "capture_loggers", "x_extra_http_headers", "x_proxies",
+    "x_stats_open_metrics_endpoints", "x_stats_open_metrics_filters", "x_stats_open_metrics_http_headers",
+)  # fmt: skip
+_OTHERS = "anonymous", "fork_from", "mode", "resume", "resume_from", "run_tags", "stop_fn", "x_flow_control_disabled"
 FIELDS: dict[str, Any] = {
-    **dict.fromkeys(_OFF, False), **dict.fromkeys(_ON, True), **dict.fromkeys((*_PERHAPS, *_OTHERS)),
-    "console": "auto", "reinit": "default", "git_remote": "origin", "x_stats_sampling_interval": 15.0,
+    **dict.fromkeys(_OFF, False), **dict.fromkeys(_ON, True), 
+    **dict.fromkeys((*_PERHAPS, *_TEXTS, *_COUNTS, *_SECONDS, *_LISTS, *_DICTS, *_OTHERS)),
+    "console": "auto", "reinit": "default", "git_remote": "origin", "x_stats_sampling_interval": 15.0, "mode": "online",
+    "ignore_globs": (),
 }  # fmt: skip
 """The default of each field."""
 OF_RUN = {
@@ -109,6 +123,44 @@ class Settings:
         """Set the fields that were set in other settings."""
         self.update_from_dict(settings.given)
 
+    def update_from_env_vars(self, environ: Mapping[str, str]) -> None:
+        """Set the fields that these variables name: `WANDB_QUIET` is `quiet`, `WANDB__DISABLE_STATS` `x_disable_stats`."""
+        for name, value in settings_of_environment(environ).items():
+            if name in FIELDS:
+                self.update_from_dict({name: value})
+
+    def show_run(self, mode: str, resume: str | None, state: RunState) -> None:
+        """Let the fields of the run itself have the values of the run that was started."""
+        path, program = state.path, self.program or _program()
+        label = {"run_name": state.name or path.id, "run_notes": state.notes, "run_tags": tuple(state.tags) or None}
+        vars(self).update(
+            mode=mode, resume=resume, entity=path.entity, project=path.project, run_id=path.id, run_group=state.group,
+            run_job_type=state.job_type, program=program, **label,
+        )  # fmt: skip
+
+    @property
+    def _offline(self) -> bool:
+        return self.mode in ("offline", "dryrun")
+
+    @property
+    def _noop(self) -> bool:
+        return bool(self.mode == "disabled")
+
+    @property
+    def _jupyter(self) -> bool:
+        return in_notebook()
+
+    def model_dump(self) -> dict[str, Any]:
+        """All fields and their values, and what W&B's settings say of the mode: `_offline`, `_noop`, `_jupyter`."""
+        return dict(self) | {name: getattr(self, name) for name in ("_offline", "_noop", "_jupyter")}
+
+    def __copy__(self) -> "Settings":
+        copied = Settings()
+        vars(copied).update({**vars(self), "given": dict(self.given)})
+        return copied
+
+    model_copy = __copy__
+
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         return ((name, getattr(self, name)) for name in FIELDS)
 
@@ -122,6 +174,54 @@ class Settings:
         return f"Settings({', '.join(f'{name}={text}' for name, text in shown)})"
 
 
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, str | os.PathLike):
+        return str(os.fspath(value))
+    raise InvalidValue(f"setting {name} must be text, not {value!r:.80}")
+
+
+def _number(name: str, value: Any) -> float:
+    kind: type[float] = int if name in _COUNTS else float
+    try:
+        return kind(value)
+    except (TypeError, ValueError, OverflowError):
+        what = "a whole number" if kind is int else "a number of seconds"
+        raise InvalidValue(f"setting {name} must be {what}, not {value!r:.80}") from None
+
+
+def _tuple(name: str, value: Any) -> tuple[Any, ...]:
+    if isinstance(value, str):
+        return tuple(value.split(","))
+    if isinstance(value, Iterable):
+        return tuple(value)
+    raise InvalidValue(f"setting {name} must be a list, not {value!r:.80}")
+
+
+def _dict(name: str, value: Any) -> dict[str, Any]:
+    with suppress(ValueError):
+        value = json.loads(value) if isinstance(value, str) else value
+    if isinstance(value, dict):
+        return value
+    raise InvalidValue(f"setting {name} must be a dict, not {value!r:.80}")
+
+
+def _tags(_name: str, value: Any) -> tuple[str, ...]:
+    tags = tuple(checked_texts(value))
+    if not all(1 <= len(tag) <= 64 for tag in tags):
+        raise InvalidValue("Tags must be between 1 and 64 characters")
+    return tags
+
+
+_KIND_OF: dict[str, Callable[[str, Any], Any]] = {
+    "run_tags": _tags,
+    **dict.fromkeys(_TEXTS, _text),
+    **dict.fromkeys((*_COUNTS, *_SECONDS), _number),
+    **dict.fromkeys(_LISTS, _tuple),
+    **dict.fromkeys(_DICTS, _dict),
+}
+"""What checks the value of a field that holds no word."""
+
+
 def checked_setting(name: str, value: Any) -> Any:
     """The value of a field. Raises InvalidValue if there is no such field, or the value is wrong."""
     if name not in FIELDS:
@@ -133,27 +233,19 @@ def checked_setting(name: str, value: Any) -> Any:
         if known is None:
             raise InvalidValue(f"setting {name} must be true or false, not {value!r}")
         return known
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if name == "run_tags":
-        tags = (value,) if isinstance(value, str) else tuple(checked_texts(value))
-        if not all(1 <= len(tag) <= 64 for tag in tags):
-            raise InvalidValue("Tags must be between 1 and 64 characters")
-        return tags
+    if (kind := _KIND_OF.get(name)) is not None:
+        return kind(name, value)
     if name == "mode" and value not in _MODES:
         raise InvalidValue(f"mode '{value}' is not one of {', '.join(_MODES)}")
     if name == "console" and value not in _CONSOLES:
         raise InvalidValue(f"setting console must be one of {', '.join(_CONSOLES)}, not {value!r}")
+    if name == "console" and value == "auto":
+        return "wrap"
     if name == "reinit":
         as_word = _WORDS.get(str(value).lower())
         value = value if as_word is None else "finish_previous" if as_word else "return_previous"
         if value not in _REINITS:
             raise InvalidValue(f"setting reinit must be one of {', '.join(_REINITS)}, not {value!r}")
-    if name == "x_stats_sampling_interval":
-        try:
-            return float(value)
-        except (TypeError, ValueError):
-            raise InvalidValue(f"setting {name} must be a number of seconds, not {value!r}") from None
     return value
 
 
@@ -169,6 +261,13 @@ def given_in(settings: Any) -> dict[str, Any]:
     return Settings(**values).given
 
 
+def _program() -> str | None:
+    """The script that runs, or `-m` and the module; None for an interactive interpreter."""
+    main = sys.modules.get("__main__")
+    spec = getattr(main, "__spec__", None)
+    return getattr(main, "__file__", None) if spec is None else f"-m {spec.name.removesuffix('.__main__')}"
+
+
 _of_process = Settings()
 """What `setup(settings=…)` set."""
 
@@ -181,9 +280,7 @@ def set_for_process(settings: Any) -> None:
 def for_run(settings: Any, more: dict[str, Any]) -> Settings:
     """The settings of a run: of the environment, then of `setup`, then given ones, then `more`. The last one counts."""
     found = Settings()
-    for name, value in settings_of_environment().items():
-        if name in FIELDS:
-            found.update_from_dict({name: value})
+    found.update_from_env_vars(os.environ)
     for values in (_of_process.given, given_in(settings), more):
         found.update_from_dict(values)
     return found

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Mapping
 from typing import Any
 
 _SHORTEST = 6
@@ -36,12 +37,12 @@ def run_environment() -> dict[str, Any]:
     return found
 
 
-def settings_of_environment() -> dict[str, str]:
+def settings_of_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The settings that W&B's variables name, by their fields: WANDB_CONSOLE is `console`, WANDB__DISABLE_STATS is
     `x_disable_stats`. Those that `run_environment` knows are left out. Some may not be settings.
     """
     found = {}
-    for name, value in os.environ.items():
+    for name, value in environ.items():
         if name.startswith("WANDB_") and value:
             found[name.removeprefix("WANDB_").lower().replace("_", "x_", 1 if name.startswith("WANDB__") else 0)] = (
                 value

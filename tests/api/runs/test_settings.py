@@ -37,7 +37,7 @@ def test_the_last_of_environment_setup_settings_and_arguments_counts(
     monkeypatch.setenv("WANDB_NAME", "of the environment")
     monkeypatch.setenv("WANDB_HEARTBEAT_SECONDS", "7")
     with wandb.init() as run:
-        assert (run.name, run.settings.heartbeat_seconds) == ("of the environment", "7")
+        assert (run.name, run.settings.heartbeat_seconds) == ("of the environment", 7)
     wandb.setup(settings=wandb.Settings(run_name="of setup", run_group="g"))
     with wandb.init() as run:
         assert (run.name, run.group) == ("of setup", "g")
