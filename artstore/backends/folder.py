@@ -33,6 +33,7 @@ class FolderStorage:
     """`Storage` in a folder, with the extra methods of a file system. Data is never read through a symlink."""
 
     distant = False
+    restates = False
     roll_at = 256 << 20
 
     def __init__(self, root: str, *, foreign: bool = False) -> None:

@@ -86,6 +86,8 @@ class LogStorage(Protocol):
 
     root: str
     local: bool
+    restates: bool
+    """whether `create` of a log's entry stores other bytes than were sent: a server adds its author"""
 
     def names(self, folder: str) -> list[str]: ...
     def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes: ...

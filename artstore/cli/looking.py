@@ -14,7 +14,7 @@ from artstore.cli import output
 from artstore.cli.arguments import SPEC, home_of, is_project, nothing_matches, of_type
 from artstore.cli.output import from_option, json_option, open_repository, open_view, print_json, report_damage, table
 from artstore.cli.streams import Long
-from artstore.domain.collection import INHERIT, Path, State, VersionState, id_of_state, is_live
+from artstore.domain.collection import INHERIT, Path, State, VersionState, author_of, id_of_state, is_live
 from artstore.domain.digest import short
 from artstore.domain.names import check_type, collection_named, is_run_table, printable
 from artstore.domain.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry
@@ -275,8 +275,7 @@ def show_command(spec: str, place: str | None, as_json: bool) -> None:
     if as_json:
         print_json(value)
         return
-    who = f"by {value['user']}" if value["user"] else ""
-    where = f"on {value['host']}" if value["host"] else ""
+    claimed = output.claimed(value)
     lines = {
         "version": value["spec"],
         "type": value["type"],
@@ -285,8 +284,9 @@ def show_command(spec: str, place: str | None, as_json: bool) -> None:
         "digest": value["digest"],
         "id": value["id"],
         "size": f"{human(value['size'])} in {count(value['files'], 'file')}",
-        "saved": " ".join(filter(None, (value["created"], *(() if value["source"] else (who, where))))),
-        "linked": " ".join(filter(None, (who, where))) if value["source"] else "",
+        "saved": " ".join(filter(None, (value["created"], "" if value["source"] else claimed))),
+        "linked": claimed if value["source"] else "",
+        "author": value["author"] or "",
         "link to": value["source"] or "",
         "run": value["run"] or "",
         "used by": first_of(value["used_by"], _MOST_USERS),
@@ -324,7 +324,8 @@ def _version(repository: View, state: State, version: VersionState, aliases: lis
         "spec": f"{state.path}:v{version['number']}", "type": state.type, "aliases": aliases,
         "tags": said.get("tags", []), "source": made_at, "digest": version["digest"], "id": version["id"],
         "size": version["size"], "files": version["files"], "created": moment(version["created"]),
-        "updated": version["updated"], "user": version["user"], "host": version["host"], "run": version["run"],
+        "updated": version["updated"], "user": version["user"], "host": version["host"],
+        "author": author_of(version), "run": version["run"],
         "parents": version["parents"], "ttl": said.get("ttl", INHERIT), "deleted": version.get("deleted"),
         "description": description, "metadata": metadata, "keep": found.state.keep,
     }  # fmt: skip
@@ -352,9 +353,8 @@ def log_command(name: str, aliases: bool, deleted: bool, as_json: bool) -> None:
             print_json([_version(repository, state, version, named.get(version["id"], [])) for version in versions])
             return
     rows = [_log_row(version, named.get(version["id"], [])) for version in versions]
-    table(
-        rows, ("VERSION", output.time_head("SAVED"), "SIZE", "FILES", "DIGEST", "BY", "ALIASES", "TAGS"), right=(2, 3)
-    )
+    head = ("VERSION", output.time_head("SAVED"), "SIZE", "FILES", "DIGEST", "BY", "ALIASES", "TAGS")
+    table(*output.with_authors(rows, head, [author_of(version) for version in versions]), right=(2, 3))
 
 
 def _log_row(version: VersionState, aliases: list[str]) -> tuple[str, ...]:
@@ -369,7 +369,7 @@ def _alias_moves(repository: View, state: State, as_json: bool) -> None:
     numbers = {id: f"v{version['number']}" for id, version in state.versions.items()}
     moves = [
         {
-            "time": entry.time, "user": entry.user, "alias": change["alias"],
+            "time": entry.time, "user": entry.user, "author": entry.author, "alias": change["alias"],
             "from": numbers.get(change["old"]), "to": numbers.get(change["id"]),
         }
         for entry in repository.refs.history(state.path)
@@ -383,7 +383,8 @@ def _alias_moves(repository: View, state: State, as_json: bool) -> None:
         (output.day(move["time"] or ""), move["alias"], move["from"] or "-", move["to"] or "-", move["user"] or "-")
         for move in moves
     ]
-    table(rows, (output.time_head("MOVED"), "ALIAS", "FROM", "TO", "BY"))
+    head = (output.time_head("MOVED"), "ALIAS", "FROM", "TO", "BY")
+    table(*output.with_authors(rows, head, [move["author"] for move in moves]))
 
 
 def _only_file(repository: View, found: Version) -> str:

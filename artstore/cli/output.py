@@ -92,6 +92,31 @@ def fields(lines: dict[str, str], width: int) -> None:
             click.echo(f"{key:{width}} " + f"\n{'':{width}} ".join(map(printable, text.split("\n"))))
 
 
+def claimed(value: dict[str, Any]) -> str:
+    """The user and the host that made something, as its `user` and `host` claim: `by ada on laptop`.
+
+    If a server verified an author, that is shown as well, and these are marked as claimed.
+    """
+    who = f"by {value['user']}" if value["user"] else ""
+    where = f"on {value['host']}" if value["host"] else ""
+    mark = "(claimed)" if value["author"] and (who or where) else ""
+    return " ".join(filter(None, (who, where, mark)))
+
+
+def with_authors(
+    rows: Sequence[tuple[str, ...]], head: tuple[str, ...], authors: Sequence[str | None]
+) -> tuple[Sequence[tuple[str, ...]], tuple[str, ...]]:
+    """Rows and head of a table that has a column BY, with a column of verified authors before it if there are any.
+
+    It is a column of its own because a claimed name can be any text, even one that looks verified.
+    """
+    if not any(authors):
+        return rows, head
+    at = head.index("BY")
+    several = [(*row[:at], author or "-", *row[at:]) for row, author in zip(rows, authors, strict=True)]
+    return several, (*head[:at], "AUTHOR", "CLAIMED BY", *head[at + 1 :])
+
+
 def listing(
     as_json: bool,
     values: Any,

@@ -13,7 +13,7 @@ import click
 from artstore.cli import output
 from artstore.cli.arguments import home_of, nothing_matches
 from artstore.cli.commands import Commands
-from artstore.cli.output import day, from_option, json_option, open_repository, open_view, print_json, table
+from artstore.cli.output import claimed, day, from_option, json_option, open_repository, open_view, print_json, table
 from artstore.cli.streams import Long
 from artstore.domain.codec import same_json
 from artstore.domain.filters import ABSENT, Asked, parsed
@@ -211,8 +211,8 @@ def _plain(repository: View, state: RunState) -> dict[str, Any]:
     return {
         "run": str(state.path), "name": state.name, "state": repository.runs.status(state), "started": state.started,
         "seen": state.seen, "exit_code": state.exit_code, "job_type": state.job_type, "group": state.group,
-        "tags": state.tags, "notes": state.notes, "user": state.user, "host": state.host, "command": state.command,
-        "git": state.git, "config": state.parameters, "summary": repository.run_summary(state),
+        "tags": state.tags, "notes": state.notes, "user": state.user, "host": state.host, "author": state.author,
+        "command": state.command, "git": state.git, "config": state.parameters, "summary": repository.run_summary(state),
         "used": edges(state.used), "logged": edges(state.logged),
     }  # fmt: skip
 
@@ -282,13 +282,11 @@ def _find(repository: View, text: str) -> RunState:
 def _print_run(value: dict[str, Any], rows: int, more: bool, files: dict[str, RunFile]) -> None:
     """Print a run. `rows` is the length of its sealed history; `more` says that unsealed rows may follow."""
     size = human(sum(file.size for file in files.values()))
-    who = f"by {value['user']}" if value["user"] else ""
-    where = f"on {value['host']}" if value["host"] else ""
     git = value["git"]
     lines = {
         "run": value["run"], "name": value["name"] if value["name"] != value["run"].rpartition("/")[2] else "",
         "state": value["state"] + (f", exit code {value['exit_code']}" if value["exit_code"] else ""),
-        "started": " ".join(filter(None, (day(value["started"]), who, where))),
+        "started": " ".join(filter(None, (day(value["started"]), claimed(value)))), "author": value["author"] or "",
         "last seen": day(value["seen"]), "job type": value["job_type"] or "", "group": value["group"] or "",
         "tags": ", ".join(value["tags"]), "notes": value["notes"] or "", "command": " ".join(value["command"]),
         "git": f"{git['commit'] or 'no commit'}{' (changed)' if git['dirty'] else ''}" if git else "",

@@ -37,6 +37,8 @@ class LogEntry(NamedTuple):
     user: str | None
     write: str
     changes: list[Change]
+    author: str | None = None
+    """the verified name under which a server accepted the entry; None if no server was asked"""
 
 
 def new_change(kind: str, **fields: Any) -> Change:
@@ -45,7 +47,7 @@ def new_change(kind: str, **fields: Any) -> Change:
 
 
 def origin_of(entry: LogEntry, change: Change) -> Origin:
-    """When, where and by whom a change was first made.
+    """When, where and by whom a change was first made, as its writer claimed.
 
     A change that came from another log carries this in `by`; for any other change its entry has it.
     """

@@ -36,6 +36,8 @@ class VersionState(TypedDict):
     host: str | None
     updated: str
     """when it was last changed: ISO 8601, UTC"""
+    author: NotRequired[str]
+    """the verified name of the writer that added it; absent if no server was asked"""
     tags: NotRequired[list[str]]
     description: NotRequired[str | dict[str, str] | None]
     """text, or {"blob": digest} if it is long"""
@@ -57,6 +59,14 @@ class VersionState(TypedDict):
 def is_live(version: VersionState | None) -> TypeGuard[VersionState]:
     """Whether there is such a version, and it isn't deleted."""
     return version is not None and "deleted" not in version
+
+
+def author_of(version: VersionState) -> str | None:
+    """The verified name of the writer that added a version here, or None if nobody's name was verified.
+
+    A version is somebody's *own* if this is their name. What its `user` claims proves nothing.
+    """
+    return version.get("author")
 
 
 ADDS = ("version", "link")

@@ -78,7 +78,10 @@ def _fold_version(state: State, entry: LogEntry, change: Change) -> None:
         raise ValueError(f"number {number} or id {id[:12]} is in use")
     fields = {key: change[key] for key in KINDS[change["kind"]].fields}
     by = origin_of(entry, change)
-    state.versions[id] = cast(VersionState, {**fields, "user": by["user"], "host": by["host"]})
+    added = {**fields, "user": by["user"], "host": by["host"]}
+    if entry.author is not None:
+        added["author"] = entry.author
+    state.versions[id] = cast(VersionState, added)
     state.next = max(state.next, number + 1)
 
 
@@ -207,6 +210,7 @@ _STORED_VERSION = is_record(
     optional={
         **{field: good for of in PROPERTIES.values() for field, good in of.stored.items()},
         "source": is_place,
+        "author": is_text,
         "deleted": is_text,
         "withdrawn": lambda value: value is True,
     },

@@ -80,6 +80,8 @@ class RunState:
         """times of its first and newest entry"""
         self.host: str | None = None
         self.user: str | None = None
+        self.author: str | None = None
+        """the verified name of the writer that started it first; None if no server was asked"""
         self.finished: str | None = None
         """the state in which it ended: finished or failed; None while it hasn't ended"""
         self.exit_code: int | None = None
@@ -147,6 +149,7 @@ def fold(state: RunState, entry: LogEntry) -> None:
 
 
 def _fold_start(state: RunState, entry: LogEntry, change: Change) -> None:
+    is_first = state.number == 0 or state.deleted is not None
     if state.deleted is not None:  # a new run with the id of a deleted one
         vars(state).update(vars(RunState(state.path)), number=state.number, digest=state.digest)
     state.path = RunPath(change["entity"], change["project"], change["run"])
@@ -156,6 +159,8 @@ def _fold_start(state: RunState, entry: LogEntry, change: Change) -> None:
     state.job_type, state.group = change["job_type"], change["group"]
     state.owner, state.command, state.git = change["owner"], change["command"], change["git"]
     state.host, state.user = by["host"], by["user"]
+    if is_first:
+        state.author = entry.author
     state.finished = state.exit_code = state.deleted = None
 
 
@@ -257,7 +262,7 @@ _is_plain_state = is_record(
         "number": is_count,
         "digest": is_digest,
         **dict.fromkeys(("name", "owner", "started", "seen"), is_text),
-        **dict.fromkeys(("job_type", "group", "notes", "host", "user", "deleted"), or_null(is_text)),
+        **dict.fromkeys(("job_type", "group", "notes", "host", "user", "author", "deleted"), or_null(is_text)),
         **dict.fromkeys(("tags", "command"), list_of(is_text)),
         "config": is_json(dict_of(anything)),
         "summary": is_json(dict_of(anything)),

@@ -22,7 +22,9 @@ _FOREIGN = 8 << 20
 """Most bytes of a checkpoint that others wrote."""
 
 _FIELDS = {"changes", "check", "host", "number", "prev", "time", "user", "write"}
-_REST = itemgetter("prev", "time", "host", "user", "write", "changes")
+_AUTHOR = {"author"}
+"""The field that only entries have that a server accepted."""
+_REST = itemgetter("prev", "time", "host", "user", "write", "changes", "author")
 """The last fields of a LogEntry, in their order."""
 
 
@@ -98,7 +100,8 @@ class Log:
     ) -> LogEntry | None:
         """Create entry `head + 1`, or return None if another writer was first. It is durable when this returns.
 
-        If the name is taken, that entry is read: if it has our write id, it is ours, and only the reply was lost.
+        If the name is taken, that entry is read: if it has our write id, it is ours, and only the reply was lost. The
+        same is done if the place restates entries.
         """
         entry = {
             "changes": changes, "host": host, "number": head + 1, "prev": prev, "time": _now(), "user": user,
@@ -108,9 +111,10 @@ class Log:
         if len(data) > MAX_JSON:
             size = f"{len(data)} bytes; nobody reads more than {MAX_JSON}"
             raise InvalidValue(f"an entry of {self.what} would have {size}")
-        if not self.storage.create(self._path(head + 1), data) and self.read(head + 1).write != entry["write"]:
-            return None
-        return decode_entry(data, head + 1, f"entry {head + 1} of {self.what}")
+        if self.storage.create(self._path(head + 1), data) and not self.storage.restates:
+            return decode_entry(data, head + 1, f"entry {head + 1} of {self.what}")
+        made = self.read(head + 1)
+        return made if made.write == entry["write"] else None
 
     def _path(self, number: int) -> str:
         return f"{self.folder}/{number:08}.json"
@@ -193,25 +197,43 @@ def decode_entry(data: bytes, number: int, what: str) -> LogEntry:
         raise DamagedLog(str(error), hint=_HINT) from error
     good = (
         type(value) is dict
-        and value.keys() == _FIELDS
+        and value.keys() - _AUTHOR == _FIELDS
         and value["check"] == _check_in(data)
         and value["number"] == number
         and type(value["number"]) is int
         and all(is_text(value[key]) for key in ("time", "write"))
         and all(value[key] is None or is_text(value[key]) for key in ("host", "user", "prev"))
+        and is_text(value.get("author", "-"))
+        and value.get("author") != ""
         and type(value["changes"]) is list
         and all(type(c) is dict and is_text(c.get("kind")) and is_text(c.get("change")) for c in value["changes"])
     )
     if not good:
         raise DamagedLog(f"{what} is malformed", hint=_HINT)
+    value.setdefault("author")
     return LogEntry(number, plain_digest(data).hex(), *_REST(value))
+
+
+def with_author(data: bytes, number: int, author: str, what: str) -> bytes:
+    """An entry as a server keeps it: what a client sent, with the name of the token under which it was accepted.
+
+    Raises DamagedLog if it is malformed or has an author already, and InvalidValue if it is too long.
+    """
+    if decode_entry(data, number, what).author is not None:
+        raise DamagedLog(f"{what} names an author, whom only a server may name")
+    entry = decode_json(data, what) | {"author": author}
+    del entry["check"]
+    told = encode_json(entry | {"check": check_of(entry)})
+    if len(told) > MAX_JSON:
+        raise InvalidValue(f"{what} would have {len(told)} bytes; nobody reads more than {MAX_JSON}")
+    return told
 
 
 def _check_in(data: bytes) -> str:
     """The `check_of` an encoded entry: the digest of its bytes without the value of `check`.
 
     In the JSON only plain texts follow `changes`, and quotes in these are escaped, so the last `"check":` is the
-    entry's own.
+    entry's own. (`author` comes before `changes`.)
     """
     start = data.rfind(b'"check":"')
     return plain_digest(data[:start] + data[start + len('"check":"",') + 64 :]).hex()

@@ -45,6 +45,8 @@ class InStep(NamedTuple):
 class Mirror:
     """Copies of a remote's logs. They have the paths that the logs have at the remote."""
 
+    restates = False
+
     def __init__(self, storage: FolderStorage, root: str) -> None:
         self.root = f"{storage.root}/{root}"
         self.local = storage.local

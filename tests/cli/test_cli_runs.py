@@ -145,7 +145,7 @@ def test_runs_ls_as_json_says_all_that_is_known(cli: Cli, made: Path) -> None:
     assert train | dict.fromkeys(("started", "seen")) | {"used": train["used"][0]["spec"], "logged": train["logged"][0]["spec"]} == {
         "run": "local/uncategorized/train", "name": "nice run", "state": "finished", "started": None, "seen": None, "exit_code": 0,
         "job_type": "training", "group": "g", "tags": ["a", "b"], "notes": "two\nlines", "user": None, "host": None,
-        "command": ["train.py"], "git": None, "config": {"lr": 0.1, "opt": {"n": "adam"}},
+        "author": None, "command": ["train.py"], "git": None, "config": {"lr": 0.1, "opt": {"n": "adam"}},
         "summary": {"acc": 1, "loss": "NaN", "list": [1, 2]},
         "used": "local/uncategorized/raw:v0", "logged": "local/uncategorized/model:v0",
     }  # fmt: skip

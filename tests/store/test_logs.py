@@ -299,6 +299,7 @@ def test_an_entry_is_whole_with_and_without_what_may_be_null() -> None:
         {"host": "h"},
         {"user": "u"},
         {"prev": "p"},
+        {"author": "a"},
         {"changes": []},
         {"user": "jürgen 😀"},
         {"host": "\ud7ff\ue000"},
@@ -328,6 +329,10 @@ def test_an_entry_is_whole_with_and_without_what_may_be_null() -> None:
         {"changes": [{"kind": 1, "change": "c"}]},
         {"changes": [{"kind": "k", "change": None}]},
         {"more": 1},
+        {"author": None},
+        {"author": ""},
+        {"author": ["ci"]},
+        {"author": "\ud800"},
         {"time": "\ud800"},
         {"write": "w\udfff"},
         {"host": "\udc80"},
@@ -361,6 +366,7 @@ def test_text_that_looks_like_a_check_is_only_text() -> None:
     """The check is found in the bytes; changes stand before it, and other texts have their quotes escaped."""
     trap = '"check":"' + "0" * 64 + '",'
     value = GOOD | {
+        "author": trap,
         "changes": [{"change": trap, "kind": trap, "check": "x"}],
         "host": trap,
         "user": trap,

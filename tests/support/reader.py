@@ -98,13 +98,13 @@ class Reader:
             entry = json.loads(data) | {"number": number, "prev": entries[-1][0] or None}
             entry["check"] = hashed(CANONICAL.encode({k: v for k, v in entry.items() if k != "check"}).encode() + b"\n")
             assert CANONICAL.encode(entry).encode() + b"\n" == data, f"entry {number} is not as it was written"
-            assert " ".join(entry) == "changes check host number prev time user write", "an entry's fields"
-            changes: list[Change] = []
+            assert re.fullmatch("(author )?changes check host number prev time user write", " ".join(entry)), "fields"
+            changes, said = list[Change](), {key: entry[key] for key in entry if key == "author"}
             for change in entry["changes"]:
                 by = change.pop("by", {"host": None, "time": None, "user": None})  # who made it elsewhere
                 changes.append((change.pop("kind"), change.pop("change"), change))
                 assert f"|{changes[-1][0]}: {' '.join(change)}|" in FIELDS[place] and [*by] == ["host", "time", "user"]
-            entries.append((hashed(data), changes))
+            entries.append((hashed(data), [(kind, token, change | said) for kind, token, change in changes]))
         return entries
 
     def state(self, *log: str) -> dict[str, Any]:

@@ -56,6 +56,7 @@ class BucketStorage:
     local = False
     coherent = True
     distant = True
+    restates = False
 
     def __init__(self, url: str, *, scratch: str | None = None) -> None:
         self.root = url.partition("?")[0].rstrip("/")

@@ -16,6 +16,7 @@ from artstore.store.refs import Refs
 from artstore.store.transaction import Transaction
 from tests.guarantees.golden.make import IN, Expected, Place, told
 from tests.guarantees.golden.model import Files, collection, lines, listed, run, version
+from tests.support.authors import accepted_by_a_server
 
 LONG = {"classes": [f"class {number:04}" for number in range(500)]}
 TEXT = "A description that is longer than what an entry of a log holds by itself. " * 80
@@ -38,6 +39,20 @@ def versions(g: Place) -> Expected:
     tags = [["all", "t0"], ["all", "more"], ["all", "t2"], ["all", "t3"]]
     made = [version(files, tags=said) for files, said in zip(states, tags, strict=True)]
     return told({"data": collection("dataset", *made, aliases={"newest": 2, "prod": 2}, tags=["kept"])})
+
+
+def authors(g: Place) -> Expected:
+    nothing_beside = artstore.Settings(console="off", x_disable_meta=True, x_disable_stats=True)
+    g.put("data", {"f": "1"})
+    with accepted_by_a_server("ci"):
+        g.put("data", {"f": "2"}, aliases=("prod",))
+        with artstore.init(project="p", id="r", settings=nothing_beside):
+            pass
+    with accepted_by_a_server("jürgen"):
+        g.put("data", {"f": "3"})
+        g.repository.set_tags("data:v1", add=("seen",))
+    made = version({"f": "1"}), version({"f": "2"}, tags=["seen"], author="ci"), version({"f": "3"}, author="jürgen")
+    return told({"data": collection("dataset", *made, aliases={"prod": 1})}, {"local/p/r": run(author="ci")})
 
 
 def properties(g: Place) -> Expected:
@@ -319,4 +334,17 @@ def lineage(g: Place) -> Expected:
     return told({"local/p/data": collection("dataset", *made), "local/p/model": collection("model", model_made)}, found)
 
 
-ALL = [versions, properties, deleted, renamed, links, upserts, runs, definitions, run_files, retention, lineage]
+ALL = [
+    versions,
+    authors,
+    properties,
+    deleted,
+    renamed,
+    links,
+    upserts,
+    runs,
+    definitions,
+    run_files,
+    retention,
+    lineage,
+]

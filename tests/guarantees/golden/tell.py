@@ -42,6 +42,7 @@ def by_reader(root: Path) -> Told:
         said = {key: v[key] for key in ("id", "digest", "size", "live", "run", "tags", "ttl")}
         said |= {"count": v["files"], "parents": [ids.get(id, id) for id in v["parents"]], "source": v.get("source")}
         said |= {"description": text(v["description"]), "metadata": plain(v["metadata"]), "origins": origins}
+        said |= {"author": v["author"]} if "author" in v else {}
         return said | ({"files": files(reader.files(v["id"]))} if v["live"] else {})
 
     def collection(state: dict[str, Any]) -> Told:
@@ -63,7 +64,9 @@ def by_reader(root: Path) -> Told:
         return {
             **{key: found[key] for key in ("config", "summary", "rows", "deleted")},
             **{key: found["start"][key] for key in ("job_type", "group")},
-            **label, **ended, **({"defined": found["define"]} if found["define"] else {}),
+            **{key: label[key] for key in ("name", "notes", "tags")}, **{key: ended[key] for key in ("state", "code")},
+            **({"author": found["start"]["author"]} if "author" in found["start"] else {}),
+            **({"defined": found["define"]} if found["define"] else {}),
             "used": {_spec(edge): edge["as"] for edge in found["used"].values()},
             "logged": [_spec(edge) for edge in found["logged"].values()],
             **({"files": {os.fsdecode(p): [*one] for p, one in found["trees"].items()}} if found["trees"] else {}),
@@ -118,6 +121,7 @@ def by_package(repository: View, *, absent: bool = False) -> Told:
         said |= {"count": v["files"], "parents": [ids.get(id, id) for id in v["parents"]], "source": v.get("source")}
         said |= {"live": live, "tags": sorted(v.get("tags", [])), "ttl": v.get("ttl", "inherit"), "origins": origins(v)}
         said |= {"description": described(v), "metadata": metadata(v)}
+        said |= {"author": v["author"]} if "author" in v else {}
         return said | ({"files": files(v["digest"])} if live else {})
 
     def run_files(state: RunState) -> dict[str, list[Any]]:
@@ -148,6 +152,7 @@ def by_package(repository: View, *, absent: bool = False) -> Told:
         runs[str(one.path)] = {
             **{key: getattr(one, key) for key in ("config", "summary", "job_type", "group", "notes", "tags")},
             **({"defined": one.defined} if one.defined else {}),
+            **({"author": one.author} if one.author else {}),
             "rows": [] if one.deleted else list(repository.run_history(one)),
             "name": None if one.name == one.path.id else one.name,
             "deleted": bool(one.deleted),
