@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 from artstore.api.files import PathLike
 from artstore.api.handles import url_in
 from artstore.api.messages import say_ended
+from artstore.api.metric import Metric
 from artstore.api.recording import Recording, session
 from artstore.api.resuming import forget_run
 from artstore.api.runfiles import named_run, restored
@@ -260,13 +261,13 @@ class ActiveRun(Shown):
     def define_metric(
         self,
         name: str,
-        step_metric: str | None = None,
+        step_metric: str | Metric | None = None,
         step_sync: bool | None = None,
         hidden: bool | None = None,
         summary: str | None = None,
         goal: str | None = None,
         overwrite: bool | None = None,
-    ) -> None:
+    ) -> Metric:
         """Choose what the summary keeps of a metric, instead of its last value.
 
         Args:
@@ -274,11 +275,14 @@ class ActiveRun(Shown):
                 a dot, such as `val.loss`.
             step_metric: Another metric, such as `epoch`, over which pages draw this one instead of over the steps.
             step_sync: False leaves out of a step the last value of `step_metric`, if the step has none of its own.
-            hidden: Accepted as in W&B; it changes nothing.
+            hidden: Pages draw no chart of the metric.
             summary: One or several of `min`, `max`, `mean`, `first` and `last`, separated by commas, or `none`. The
                 summary is then a dict of these. `best` means `max` or `min`, as `goal` says.
             goal: `maximize` or `minimize`, for `best`.
             overwrite: Accepted as in W&B; it changes nothing.
+
+        Returns:
+            The metric, which may be the `step_metric` of others.
 
         Raises:
             InvalidValue: If `summary` or `goal` has another word, or `name` is empty or has a star in its middle.
@@ -287,24 +291,29 @@ class ActiveRun(Shown):
 
         Example:
             >>> with wandb.init(project="digits") as run:
-            ...     run.define_metric("loss", summary="min,last")
+            ...     _ = run.define_metric("loss", summary="min,last")
             ...     for loss in (0.5, 0.25, 0.3):
             ...         run.log({"loss": loss})
             >>> run.summary["loss"]
             {'min': 0.25, 'last': 0.3}
         """
         self._refuse_ended("metrics")
+        if isinstance(step_metric, Metric):
+            step_metric = step_metric.name
         texts = {"step_metric": step_metric, "summary": summary, "goal": goal}
         check_metric(name, texts, {"step_sync": step_sync, "hidden": hidden, "overwrite": overwrite})
-        if step_metric is not None:
-            self._recording.draw_over(name, step_metric)
-            if step_sync is not False:
-                self._summaries.accompany(name, step_metric)
+        if step_metric is not None or hidden is not None:
+            self._recording.draw_metric(name, step_metric, hidden)
+        step_sync = step_metric is not None if step_sync is None else step_sync
+        if step_metric is not None and step_sync:
+            self._summaries.accompany(name, step_metric)
         if summary == "best":
             summary = "max" if goal == "maximize" else "min"
-        if summary is not None and summary != "copy":
-            self._summaries.define(name, kept := kept_of(summary))
+        kept = None if summary is None or summary == "copy" else kept_of(summary)
+        if kept is not None:
+            self._summaries.define(name, kept)
             self._recording.define(name, kept)
+        return Metric(name, step_metric, step_sync, hidden, None if kept is None else tuple(kept))
 
     def _refuse_ended(self, verb: str) -> None:
         if self._ended:

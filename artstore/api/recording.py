@@ -18,7 +18,7 @@ from artstore.backends.git import NO_CODE, Code
 from artstore.backends.owner import this_process
 from artstore.backends.storage import FolderStorage
 from artstore.domain.changes import Change, new_change
-from artstore.domain.charts import with_axis, with_charts
+from artstore.domain.charts import with_charts, with_metric
 from artstore.domain.codec import encode_json, same_json
 from artstore.domain.collection import Path
 from artstore.domain.metadata import as_number
@@ -246,9 +246,9 @@ class Recording:
 
         self._append(lambda state: values_set(state, "config", with_charts(state.config, kind, charts), []))
 
-    def draw_over(self, metric: str, step_metric: str) -> None:
-        """Record in the config that a metric, or those of a pattern, are drawn over another one."""
-        self._append(lambda state: values_set(state, "config", with_axis(state.config, metric, step_metric), []))
+    def draw_metric(self, name: str, over: str | None, hidden: bool | None) -> None:
+        """Record in the config how a metric, or those of a pattern, are drawn: see `with_metric`."""
+        self._append(lambda state: values_set(state, "config", with_metric(state.config, name, over, hidden), []))
 
     def define(self, metric: str, kept: list[str]) -> None:
         """Record what the summary keeps of a metric, so that a killed run has the same summary."""

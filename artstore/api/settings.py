@@ -154,12 +154,13 @@ class Settings:
         """All fields and their values, and what W&B's settings say of the mode: `_offline`, `_noop`, `_jupyter`."""
         return dict(self) | {name: getattr(self, name) for name in ("_offline", "_noop", "_jupyter")}
 
-    def __copy__(self) -> "Settings":
+    def model_copy(self) -> "Settings":
+        """Other settings with the same values."""
         copied = Settings()
         vars(copied).update({**vars(self), "given": dict(self.given)})
         return copied
 
-    model_copy = __copy__
+    __copy__ = model_copy
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         return ((name, getattr(self, name)) for name in FIELDS)

@@ -8,10 +8,11 @@ from starlette.responses import JSONResponse, Response
 
 from artstore.api.surroundings.samples import EVENTS
 from artstore.domain.changes import Change
-from artstore.domain.charts import OWN, axes_of
+from artstore.domain.charts import OWN, axes_of, hidden_in
 from artstore.domain.collection import Path, is_live
 from artstore.domain.names import check_project, file_name_of, printable
 from artstore.domain.run import CRASHED, RUNNING, RunPath, RunState
+from artstore.domain.summaries import chosen_for
 from artstore.errors import ArtstoreError, Conflict, Damage, InvalidValue
 from artstore.operations.finding.catalog import RunRow
 from artstore.operations.finding.lookup import Version
@@ -166,15 +167,17 @@ def _runs_in(request: Request) -> dict[RunPath, RunState | Damage]:
 
 
 def _metrics(repository: Repository, state: RunState, curves: Curves) -> dict[str, Any]:
-    """The metrics that a run logged, as charts draw them. The history is read once, row by row."""
+    """The metrics that a run logged, as charts draw them, without the hidden ones. Cost: the history is read once."""
     error = None
     try:
         for row in repository.run_history(state):
             curves.add_row(row)
     except ArtstoreError as failure:
         error = str(failure)
-    shown = {key: curve.plain() for key, curve in sorted(curves.items())[:_METRICS]}
-    return {"metrics": shown, "unshown": len(curves) - len(shown), "error": error}
+    hidden = dict.fromkeys(hidden_in(state.config), True)
+    drawn = [key for key in sorted(curves) if not chosen_for(key, hidden)]
+    shown = {key: curves[key].plain() for key in drawn[:_METRICS]}
+    return {"metrics": shown, "unshown": len(drawn) - len(shown), "error": error}
 
 
 def _axes(states: list[RunState]) -> str:

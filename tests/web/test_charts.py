@@ -42,6 +42,10 @@ with wandb.init(project="p", id="without epochs") as run:
     run.log({"val/acc": 0.5, "tiny": 0.0002})
     run.log({"val/acc": 0.6, "tiny": 0.00025})
     run.log({"tiny": float("nan")})
+with wandb.init(project="p", id="hides") as run:
+    for name in ("epoch", "raw/*"):
+        run.define_metric(name, hidden=True)
+    run.log({"epoch": 1, "raw/a": 2, "loss": 3})
 with wandb.init(project="p", id="wide") as run:
     run.log({f"metric {number:03}": number for number in range(250)})
 with wandb.init(project="p", id="silent"):
@@ -287,6 +291,8 @@ def test_charts_that_cannot_be_loaded_are_told_and_so_is_a_run_without_metrics(b
 
 
 def test_metrics_that_are_not_drawn_are_counted(runs: Served) -> None:
+    (told,) = json.loads(runs.ask("/history?run=local/p/hides")[1])
+    assert (list(told["metrics"]), told["unshown"]) == (["loss"], 0)
     (told,) = json.loads(runs.ask("/history?run=local/p/wide")[1])
     assert len(told["metrics"]) == 200 and told["unshown"] == 50
     response, body = runs.ask("/history?run=local/p/wide&over=<b>")
@@ -298,7 +304,7 @@ def test_the_storage_page_tells_versions_and_histories_apart(runs: Served) -> No
     found = re.search(
         r"(\d+) versions?: (\S+ \S+) of files stored in (\S+) B. +(\d+) runs: histories and files of ([\d.]+) KiB", text
     )
-    assert found is not None and found.group(1, 2, 4) == ("0", "0 B", "20"), text
+    assert found is not None and found.group(1, 2, 4) == ("0", "0 B", "21"), text
     assert int(found[3]) < 10_000 and 500 < float(found[5]) < 1024
 
 

@@ -146,6 +146,7 @@ MODULES: dict[str, dict[str, str]] = {
     "sdk.wandb_config": _of("artstore.api.values", "Config=Values", "ConfigStatic=Values"),
     "sdk.wandb_init": _of("artstore", "init"),
     "sdk.wandb_login": _of("artstore", "login"),
+    "sdk.wandb_metric": _of("artstore.api.metric", "Metric"),
     "sdk.wandb_require": _of("artstore", "require"),
     "sdk.wandb_run": _of("artstore", "Run", "AlertLevel", "finish", "restore"),
     "sdk.wandb_settings": _of("artstore", "Settings"),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import artstore as wandb
+from artstore.domain.charts import axes_of, hidden_in
 from artstore.errors import UsageError
 
 
@@ -128,3 +129,19 @@ def test_histories_of_several_runs_are_one_list_or_frame(here: Path) -> None:
     assert none.histories() == [] and none.histories(format="pandas").shape == (0, 0)
     with pytest.raises(ValueError, match="Invalid format: arrow"):
         runs.histories(format="arrow")  # type: ignore[arg-type]  # on purpose
+
+
+def test_a_defined_metric_is_returned_and_may_be_the_axis_of_others(here: Path) -> None:
+    with wandb.init() as run:
+        epoch = run.define_metric("epoch", hidden=True)
+        loss = run.define_metric("loss", step_metric=epoch, summary="min,last")
+        assert (epoch.name, epoch.hidden, epoch.summary, epoch.step_sync) == ("epoch", True, None, False)
+        assert (loss.step_metric, loss.step_sync, loss.summary) == ("epoch", True, ("min", "last"))
+    assert axes_of(recorded(run).rawconfig) == {"loss": "epoch"}
+
+
+def test_metrics_are_hidden_until_they_are_defined_otherwise(here: Path) -> None:
+    with wandb.init() as run:
+        for name, hidden in (("epoch", True), ("raw/*", True), ("loss", None), ("acc", True), ("acc", False)):
+            run.define_metric(name, hidden=hidden, step_metric="epoch" if name == "loss" else None)
+    assert hidden_in(recorded(run).rawconfig) == ["epoch", "raw/*"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import artstore as wandb
-from artstore.domain.charts import axes_of, with_axis
+from artstore.domain.charts import axes_of, hidden_in, with_metric
 
 
 def test_an_active_run_has_wandbs_names(here: Path) -> None:
@@ -118,8 +118,9 @@ def test_define_metric_records_over_what_a_metric_is_drawn(here: Path) -> None:
 )
 def test_axes_that_others_recorded_wrongly_are_none(defined: Any) -> None:
     assert axes_of({"_wandb": {"m": defined}}) == axes_of({"_wandb": defined}) == {}
-    told = with_axis({"_wandb": {"m": defined, "other": 1}}, "loss", "epoch")
-    assert axes_of(told) == {"loss": "epoch"} and told["_wandb"]["other"] == 1
+    assert hidden_in({"_wandb": {"m": defined}}) == []
+    told = with_metric({"_wandb": {"m": defined, "other": 1}}, "loss", "epoch", True)
+    assert axes_of(told) == {"loss": "epoch"} and told["_wandb"]["other"] == 1 and hidden_in(told) == ["loss"]
 
 
 def test_a_download_in_a_disabled_run_leaves_nothing_behind(here: Path) -> None:
