@@ -99,16 +99,28 @@ def apply(kinds: Kinds, state: Any, entry: LogEntry, change: Change, what: str) 
     Raises DamagedLog if the change is malformed or contradicts the log, and UnsupportedFormat if its kind is unknown,
     because a newer artstore wrote it.
     """
+    check_known(kinds, entry, change, what)
+    try:
+        kinds[change["kind"]].fold(state, entry, change)
+    except (KeyError, ValueError) as error:
+        raise _not_applicable(entry, change, what, error) from error
+
+
+def check_known(kinds: Kinds, entry: LogEntry, change: Change, what: str) -> None:
+    """Raise as `apply` does unless a change is of a known kind, and has the fields of that."""
     name = change["kind"]
     if name not in kinds:
         unknown = f"{what} has a change of kind '{printable(name)}', which this artstore does not know"
         raise UnsupportedFormat(unknown, hint="update artstore")
     try:
         check_change(kinds, change)
-        kinds[name].fold(state, entry, change)
     except (KeyError, ValueError) as error:
-        where = f"entry {entry.number} of {printable(what)}"
-        raise DamagedLog(f"{where} has a '{name}' change that can't be applied: {error}") from error
+        raise _not_applicable(entry, change, what, error) from error
+
+
+def _not_applicable(entry: LogEntry, change: Change, what: str, error: Exception) -> DamagedLog:
+    where = f"entry {entry.number} of {printable(what)}"
+    return DamagedLog(f"{where} has a '{change['kind']}' change that can't be applied: {error}")
 
 
 def check_change(kinds: Kinds, change: Change) -> None:

@@ -128,6 +128,8 @@ def name_from(text: str) -> str:
 
 RESERVED = "artstore-"
 """The prefix of reserved types, for collections of artstore's own that hold no artifacts."""
+REGISTRY_TYPE = f"{RESERVED}registry"
+"""The type of the collection that describes a registry."""
 
 
 def check_type(name: str) -> str:
@@ -242,16 +244,20 @@ def listed(given: Iterable[str], what: str) -> tuple[str, ...]:
     return tuple(given)
 
 
+def folded(name: str) -> str:
+    """A name as it is compared: names with the same folded form share a file name."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
 @lru_cache(4096)
 def file_name_of(name: str) -> str:
     """The file name for a name: case-folded, NFC and percent-encoded. Names that differ only in case share one."""
-    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
-    raw = folded.encode()
-    text = folded
+    text = low = folded(name)
+    raw = text.encode()
     if raw.translate(None, _PLAIN):  # 1 µs for most names, which have only plain characters, not 1 µs a character
         text = "".join(chr(b) if b in _PLAIN else f"%{b:02X}" for b in raw)
     text = re.sub(r"^\.|\.$", "%2E", text)
-    if _DEVICE.match(folded):  # CON or nul.txt: a device on Windows, with any extension
+    if _DEVICE.match(low):  # CON or nul.txt: a device on Windows, with any extension
         text = f"%{ord(text[0]):02X}{text[1:]}"
     return text
 

@@ -7,6 +7,7 @@ from artstore.domain.changes import Change, new_change
 from artstore.domain.codec import same_json
 from artstore.domain.collection import Path, State, VersionState, is_live
 from artstore.domain.copies import REGISTRY_RECORD, copied
+from artstore.domain.names import REGISTRY_TYPE
 from artstore.domain.properties import Properties
 from artstore.domain.wording import typed
 from artstore.errors import Conflict, NotFound
@@ -14,9 +15,6 @@ from artstore.operations.changing.changes import Changes, deletion
 from artstore.operations.finding.lookup import Lookup, Version
 from artstore.store.refs import Refs
 from artstore.store.store import Store
-
-REGISTRY_TYPE = "artstore-registry"
-"""Type of the collection in which a registry is described."""
 
 
 class Links:
