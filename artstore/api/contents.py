@@ -48,12 +48,13 @@ class Contents(ArtifactFiles):
     """The files under a name, which can be added and removed until the artifact is logged."""
 
     def _refuse_logged(self, member: str) -> None:
-        """Raises ArtifactFinalizedError, which names the `member` that was called, if the artifact is logged."""
+        """Raises ArtifactFinalizedError, which names the `member` that was called, if it is logged, or finalized."""
         if self._stored is not None:
             raise ArtifactFinalizedError(
                 f"'Artifact.{member}' used on logged artifact '{self.name}': versions never change",
                 hint="`draft = artifact.new_draft()` starts the next version with its content",
             )
+        self._drafting.refuse_finalized()
 
     def finalize(self) -> None:
         """Refuse further changes to the files. Logging does this too."""
@@ -258,6 +259,12 @@ class Contents(ArtifactFiles):
         most = MAX_OBJECTS if max_objects is None else max_objects
         below = None if name is None else normal_path(name)
         return self._add_targets(*references.named_targets(uri, below, checksum=checksum, most=most))
+
+    def add_uri(self, uri: str, path: str, *, overwrite: bool) -> None:
+        """Add a reference of which only the URI is recorded, at this path."""
+        self._refuse_logged("add_entry")
+        targets = references.named_targets(uri, normal_path(path), checksum=False, most=1)
+        self._add_targets(*targets, overwrite=overwrite)
 
     def _add_targets(self, name: str | None, targets: list[Target], *, overwrite: bool = False) -> list[Entry]:
         with self._drafting.changing() as draft:

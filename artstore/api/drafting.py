@@ -75,11 +75,15 @@ class Drafting:
     def changing(self) -> Iterator[Draft]:
         """The draft, for one thread at a time. Raises ArtifactFinalizedError after `finalize()`."""
         with self.locked():
-            if self._final:  # perhaps logged while this thread waited
-                raise ArtifactFinalizedError(
-                    f"Can't modify finalized artifact '{self._name}'", hint="make another Artifact with that name"
-                )
+            self.refuse_finalized()  # perhaps logged while this thread waited
             yield self.begun()
+
+    def refuse_finalized(self) -> None:
+        """Raises ArtifactFinalizedError after `finalize()`."""
+        if self._final:
+            raise ArtifactFinalizedError(
+                f"Can't modify finalized artifact '{self._name}'", hint="make another Artifact with that name"
+            )
 
     @contextmanager
     def locked(self) -> Iterator[None]:

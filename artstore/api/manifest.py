@@ -5,7 +5,10 @@ from typing import Any
 
 from artstore.api.absent import SaysWhy
 from artstore.api.contents import Contents
+from artstore.api.described_entry import ArtifactManifestEntry
 from artstore.api.entries import Entries, Entry
+from artstore.domain.names import normal_path, parse_path, printable
+from artstore.errors import InvalidValue
 
 
 class Manifest(SaysWhy):
@@ -23,14 +26,24 @@ class Manifest(SaysWhy):
         """The entries below a folder, at any depth."""
         return [entry for entry in self.entries.values() if entry.path.startswith(directory.rstrip("/") + "/")]
 
-    def add_entry(self, entry: Entry, overwrite: bool = False) -> None:
-        """Add an entry of a logged artifact under its own path. Its content is shared.
+    def add_entry(self, entry: Entry | ArtifactManifestEntry, overwrite: bool = False) -> None:
+        """Add an entry of a logged artifact under its own path, whose content is shared, or one that was described.
 
         Raises:
             Conflict: If the path has other content, and `overwrite` is False (also a ValueError).
+            InvalidValue: If the path isn't valid, or neither a file nor a URI is described.
             ArtifactFinalizedError: If the artifact is logged.
         """
-        self._owner.add_entry_of(entry, entry.path, overwrite=overwrite)
+        if isinstance(entry, Entry):
+            self._owner.add_entry_of(entry, entry.path, overwrite=overwrite)
+            return
+        parse_path(normal_path(entry.path))  # raises
+        if entry.ref is not None:
+            self._owner.add_uri(entry.ref, entry.path, overwrite=overwrite)
+        elif entry.local_path is not None:
+            self._owner.add_file(entry.local_path, entry.path, overwrite=overwrite)
+        else:
+            raise InvalidValue(f"entry '{printable(entry.path)}' has no content: it needs local_path or ref")
 
     def remove_entry(self, entry: Entry) -> None:
         """Remove an entry from a draft.

@@ -31,7 +31,7 @@ WITH_EXAMPLES = [
     "files.ArtifactFiles.get_entry", "media.audio.Audio", "media.histogram.Histogram", "media.html.Html", "media.image.Image",
     "media.object3d.Object3D", "media.overlays.BoundingBoxes2D.__init__", "media.overlays.Classes.__init__", "media.overlays.ImageMask.__init__",
     "media.plotly.Plotly", "media.video.Video", "contents.Contents.new_file", "contents.Contents.remove", "files.ArtifactFiles.verify",
-    "entries.Entry.download", "entries.Entry.open", "query.Api", "query.Api.artifact", "query.Api.artifact_collections",
+    "described_entry.ArtifactManifestEntry", "entries.Entry.download", "entries.Entry.open", "query.Api", "query.Api.artifact", "query.Api.artifact_collections",
     "query.Api.artifacts", "query.Api.create_automation", "query.Api.create_registry", "query.Api.from_path", "run_queries.RunQueries.create_run",
     "run_queries.RunQueries.run", "run_queries.RunQueries.runs",
     "active.ActiveRun.define_metric", "active.ActiveRun.restore", "active.ActiveRun.save", "run.Run.finish_artifact", "run.Run.link_artifact", "run.Run.link_model", "run.Run.log",

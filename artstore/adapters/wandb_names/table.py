@@ -111,7 +111,7 @@ MODULES: dict[str, dict[str, str]] = {
     "sdk.artifacts": {},
     "sdk.artifacts.artifact": _of("artstore", "Artifact"),
     "sdk.artifacts.artifact_manifest": _of("artstore.api.manifest", "ArtifactManifest=Manifest"),
-    "sdk.artifacts.artifact_manifest_entry": _of("artstore.api.entries", "ArtifactManifestEntry=Entry"),
+    "sdk.artifacts.artifact_manifest_entry": _of("artstore.api.described_entry", "ArtifactManifestEntry"),
     "sdk.artifacts.artifact_state": _of(_DIGESTS, "ArtifactState"),
     "sdk.artifacts.artifact_ttl": _of("artstore", "ArtifactTTL"),
     "sdk.artifacts.exceptions": _of(
