@@ -11,7 +11,7 @@ from artstore.api.listing import Artifacts, Listing, checked_order
 from artstore.api.orders import Key, key_of
 from artstore.domain.collection import Path, State
 from artstore.domain.copies import REGISTRY_RECORD
-from artstore.domain.names import REGISTRY, check_type, registry_project
+from artstore.domain.names import REGISTRY, check_type, printable, registry_project
 from artstore.domain.wording import moment
 from artstore.errors import Conflict, InvalidValue, NotFound
 from artstore.operations.finding.lookup import Home
@@ -29,9 +29,9 @@ class AddOnly(list[str]):
         self._saved = frozenset(saved)
 
     def append(self, item: str) -> None:
-        """Add a type."""
+        """Add a type. `save()` checks it."""
         if item not in self:
-            super().append(check_type(item))
+            super().append(item)
 
     def extend(self, items: Any) -> None:
         """Add several types."""
@@ -64,9 +64,10 @@ class AddOnly(list[str]):
         """Add a type at the end; the index is ignored."""
         self.append(item)
 
-    def added(self) -> list[str]:
+    @property
+    def draft(self) -> tuple[str, ...]:
         """The types that aren't saved yet."""
-        return [item for item in self if item not in self._saved]
+        return tuple(item for item in self if item not in self._saved)
 
     def __iadd__(self, items: Any) -> "AddOnly":  # type: ignore[misc, override]
         self.extend(items)
@@ -115,7 +116,7 @@ class Registry(SaysWhy):
 
     @name.setter
     def name(self, name: str) -> None:
-        self._name = registry_project(name).removeprefix(REGISTRY)
+        self._name = name
 
     @property
     def full_name(self) -> str:
@@ -211,16 +212,16 @@ class Registry(SaysWhy):
         """Write what was edited: name, description, types and visibility.
 
         Raises:
-            InvalidValue: If a type was added while all are allowed.
+            InvalidValue: If a type was added while all are allowed, or the name or a type breaks a rule.
             NotFound: If the registry was deleted.
         """
         self._refuse_deleted("save")
-        if self._takes_all and self._types.added():
+        if self._takes_all and self._types.draft:
             raise InvalidValue(
                 "Cannot update artifact types when `allows_all_artifact_types` is True. Set it to False first."
             )
         metadata = {
-            "artifact_types": list(self._types), "visibility": self._visibility,
+            "artifact_types": _checked_types(self._types), "visibility": self._visibility,
             "allow_all_artifact_types": self._takes_all,
         }  # fmt: skip
         repository, (entity, old) = opened(self._root), self._path
@@ -329,7 +330,8 @@ def find_registry(root: str, entity: str, name: str) -> Registry:
     there = registries_of(root, entity)
     if project not in there:
         names = ", ".join(found.removeprefix(REGISTRY) for found in there)
-        raise NotFound(f"there is no registry '{name}'", hint=f"there are {names}" if names else None)
+        what = f"Failed to load registry '{name}' in organization '{entity}': there is none"
+        raise NotFound(what, hint=f"there are {names}" if names else None)
     return Registry(root, entity, project)
 
 
@@ -338,12 +340,19 @@ def make_registry(
 ) -> Registry:
     """Make a registry. Raises Conflict if it exists, and InvalidValue if a name, type or visibility breaks a rule."""
     project = registry_project(name)
-    accepted = [check_type(type) for type in types or ()]
-    metadata = {"artifact_types": accepted, "visibility": checked_visibility(visibility)}
+    metadata = {"artifact_types": _checked_types(types or []), "visibility": checked_visibility(visibility)}
     if is_registry(root, entity, project):
         raise Conflict(f"Registry '{name}' already exists in organization '{entity}', please use a different name.")
     opened(root).edit_registry(entity, project, new=True, description=description, metadata=metadata)
     return Registry(root, entity, project)
+
+
+def _checked_types(types: list[str]) -> list[str]:
+    """The types that a registry accepts, checked."""
+    if wrong := [type for type in types if set(type) & set("/:")]:
+        what = "Artifact types must not contain any of the following characters: '/', ':'"
+        raise InvalidValue(what, hint=f"the type was '{printable(wrong[0][:140])}'")
+    return [check_type(type) for type in types]
 
 
 def checked_visibility(visibility: str) -> str:

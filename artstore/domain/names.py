@@ -197,7 +197,10 @@ def registry_project(name: str) -> str:
     most = 128 - len(f"wandb-{REGISTRY}")
     if len(own) > most:
         raise InvalidValue(f"Invalid registry name '{printable(own)}', must be {most} characters or less")
-    return as_project(REGISTRY + own)
+    try:
+        return as_project(REGISTRY + own)
+    except InvalidValue as error:
+        raise InvalidValue(f"Invalid project/registry name '{printable(own)}': {error}") from None
 
 
 def check_alias(alias: str) -> str:

@@ -46,7 +46,7 @@ def test_a_deleted_registry_is_refused_by_all_that_asks_for_it(here: Path) -> No
     for verb in ("load", "save", "delete"):
         with pytest.raises(ValueError, match=f"Failed to {verb} registry 'models' in organization 'local'"):
             getattr(registry, verb)()
-    with pytest.raises(ValueError, match="there is no registry 'models'"):
+    with pytest.raises(ValueError, match="Failed to load registry 'models' in organization 'local': there is none"):
         wandb.Api().registry("models")
     assert wandb.Api().create_registry("models").description is None
 
@@ -164,3 +164,22 @@ def test_collections_are_found_by_when_they_changed(several: list[Registry]) -> 
     found = wandb.Api().registries().collections(filter={"updated_at": {"$gte": "2020-01-01"}})
     assert names(found) == ["z", "x", "y"] and all(one.updated_at for one in found)
     assert names(wandb.Api().registry("a").collections(filter={"updated_at": {"$lt": "2020-01-01"}})) == []
+
+
+def test_types_and_names_are_checked_when_a_registry_is_saved(here: Path) -> None:
+    registry = wandb.Api().create_registry("models", artifact_types=["model"])
+    registry.artifact_types.append("data/set")
+    assert registry.artifact_types.draft == ("data/set",)
+    with pytest.raises(ValueError, match="Artifact types must not contain any of the following characters: '/', ':'"):
+        registry.save()
+    registry.load().artifact_types.append("dataset")
+    registry.save()
+    assert (registry.artifact_types, registry.artifact_types.draft) == (["model", "dataset"], ())
+    registry.name = "p" * 200
+    with pytest.raises(ValueError, match="must be 113 characters or less"):
+        registry.save()
+    for wrong, text in (("a:b", "Invalid project/registry name 'a:b'"), ("", "Registry name cannot be empty")):
+        with pytest.raises(ValueError, match=text):
+            wandb.Api().create_registry(wrong)
+    with pytest.raises(ValueError, match="Artifact types must not contain"):
+        wandb.Api().create_registry("other", artifact_types=["::///"])
