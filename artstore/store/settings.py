@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from artstore.backends.addresses import path_here
 from artstore.backends.files import is_own, open_regular, replace_file
+from artstore.backends.homes import config_folder
 from artstore.backends.owner import this_process
 from artstore.backends.storage import FolderStorage, is_url
 from artstore.domain.names import DEFAULT_ENTITY, DEFAULT_PROJECT, as_project, check_name, check_project, printable
@@ -294,30 +295,9 @@ def _said(values: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
     return {section: found for section, found in values.items() if found}
 
 
-def config_folder() -> str:
-    """The folder of this user's own settings, which belong to no repository."""
-    return os.path.join(_folder_of_user("XDG_CONFIG_HOME", ".config"), "artstore")
-
-
-def cache_folder() -> str:
-    """The folder of what this user can make again at any time."""
-    return os.path.join(_folder_of_user("XDG_CACHE_HOME", ".cache"), "artstore")
-
-
 def rules_path() -> str:
     """The file of this user's automations."""
     return os.path.join(config_folder(), "automations.json")
-
-
-def state_folder() -> str:
-    """The folder of this user's log and notes of automations."""
-    return os.path.join(_folder_of_user("XDG_STATE_HOME", ".local/state"), "artstore")
-
-
-def _folder_of_user(variable: str, default: str) -> str:
-    """A folder of the XDG Base Directory Specification, which says to ignore one that isn't absolute."""
-    folder = os.path.expanduser(os.environ.get(variable, ""))
-    return folder if os.path.isabs(folder) else os.path.join(os.path.expanduser("~"), default)
 
 
 DEPTH = "ARTSTORE_AUTOMATION_DEPTH"
@@ -383,6 +363,11 @@ def debugging() -> bool:
 def colours_wanted() -> bool:
     """Whether output may be coloured. NO_COLOR turns colours off, as https://no-color.org describes."""
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def server_root(root: str) -> str:
+    """The folder beside a repository in which its tokens and audit are kept while it is served."""
+    return f"{os.path.realpath(root)}.server"
 
 
 def is_repository(root: str) -> bool:

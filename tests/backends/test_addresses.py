@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 import artstore as wandb
+from artstore.backends import homes
 from artstore.backends.addresses import path_here, refuse_address, spelled
 from artstore.errors import ArtstoreError, InvalidValue
 from artstore.repository import Repository
-from artstore.store import settings
 from tests.support.artifacts import draft, log
 from tests.support.commands import Cli
 
@@ -113,10 +113,10 @@ def test_a_users_folders_that_are_not_absolute_are_ignored_as_the_xdg_specificat
     for given in ("$HOME/.config", "relative", "~user-of-nobody/x", ""):
         monkeypatch.setenv("XDG_CONFIG_HOME", given)
         monkeypatch.setenv("XDG_STATE_HOME", given)
-        assert settings.config_folder() == str(tmp_path / ".config/artstore")
-        assert settings.state_folder() == str(tmp_path / ".local/state/artstore")
+        assert homes.config_folder() == str(tmp_path / ".config/artstore")
+        assert homes.state_folder() == str(tmp_path / ".local/state/artstore")
     monkeypatch.setenv("XDG_CONFIG_HOME", "~/own")
-    assert settings.config_folder() == str(tmp_path / "own/artstore")
+    assert homes.config_folder() == str(tmp_path / "own/artstore")
 
 
 def test_a_password_before_a_host_is_not_repeated() -> None:

@@ -8,11 +8,11 @@ import os
 
 from artstore.adapters.wandb_names.table import LOCAL, VERSION
 from artstore.backends.files import is_own, others_write, replace_file
+from artstore.backends.homes import cache_folder
 from artstore.backends.owner import this_process
 from artstore.domain.digest import plain_digest
 from artstore.domain.names import printable
 from artstore.errors import InvalidValue, Refused, translated
-from artstore.store.settings import cache_folder
 
 _PACKAGE = '''\
 """artstore under the name wandb, not W&B's package. `artstore run` or `artstore.install_as_wandb()` put it here."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from artstore.backends.callers import warn_caller
+from artstore.backends.homes import state_folder
 from artstore.domain.collection import Path
 from artstore.domain.names import printable
 from artstore.errors import ArtstoreError, Conflict
@@ -18,7 +19,7 @@ from artstore.operations.automation import rules
 from artstore.operations.automation.events import Event, in_scope
 from artstore.operations.automation.metrics import MetricWatch
 from artstore.operations.automation.rules import Place, Rule
-from artstore.store.settings import automation_depth, state_folder
+from artstore.store.settings import automation_depth
 
 DEEPEST = 3
 """An automation's command may set off another automation, and so on. This many in a row are allowed: more look like

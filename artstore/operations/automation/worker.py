@@ -20,10 +20,11 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from artstore.backends.files import closing_fd
+from artstore.backends.homes import state_folder
 from artstore.domain.names import printable
 from artstore.operations.automation.events import Event
 from artstore.operations.automation.rules import COMMAND, NOTHING, Rule
-from artstore.store.settings import DEPTH, environment_value, state_folder
+from artstore.store.settings import DEPTH, environment_value
 
 COMMAND_TIMEOUT = 3600.0
 """Seconds. A command that runs longer is killed."""
