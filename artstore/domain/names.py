@@ -299,8 +299,11 @@ def check_component(name: bytes) -> bytes:
 
 
 def is_protected(name: bytes) -> bool:
-    """Whether no version may hold this folder: a foreign `.git` could run hooks, `.artifacts` pose as a repository."""
-    return name.lower() in (b".git", b".artifacts")
+    """Whether no version may hold this folder.
+
+    A foreign `.git` could run hooks, `.artifacts` pose as a repository, and `.artifacts.server` give out tokens of one.
+    """
+    return name.lower() in (b".git", b".artifacts", b".artifacts.server")
 
 
 def check_root_component(name: bytes) -> bytes:

@@ -31,12 +31,13 @@ _FORMS = re.compile(
     r"|(hf_)[A-Za-z0-9]{30,}|(glpat-)[\w-]{20,}|(A[KS]IA)[A-Z0-9]{16}(?![A-Za-z0-9])|(AIza)[\w-]{35}|(ya29\.)[\w-]{20,}"
     r"|(xox[a-z]-)[\w-]{10,}|([rs]k_live_)[A-Za-z0-9]{16,}|(sk-)(?:[a-z0-9]{1,9}-){0,2}(?=[A-Za-z_]{0,200}[0-9])\w{20,}[\w-]*)"
     r"|(hooks\.slack\.com/(?:services|workflows|triggers)/)[^?&;#\s]+|(/api/webhooks/\d{1,30}/)[\w-]+"
+    r"|(art_)[0-9a-f]{8}_[\w-]{20,}"
     r"|(/bot)\d{1,30}:[\w-]+|([?&;#]code=)[^?&;#\s.]{16,}|((?:[Bb]earer|Basic) )(?=[^\s0-9]{0,200}[0-9])[\w.~+/-]{16,}=*"
 )
 """Secrets that are known by their form, each with the part that may be shown.
 
-They are JSON web tokens, keys and tokens of GitHub, npm, Hugging Face, GitLab, Amazon, Google, Slack, Stripe, OpenAI,
-addresses of webhooks and bots, codes that a login gives, and what follows `Bearer` in a header.
+They are JSON web tokens, keys and tokens of GitHub, npm, Hugging Face, GitLab, Amazon, Google, Slack, Stripe, OpenAI
+and served repositories, addresses of webhooks and bots, codes of logins, and what follows `Bearer` in a header.
 """
 _SIGNATURE = re.compile(r"(.*[^a-z])?(sig|signature)$", re.IGNORECASE)
 _ASSIGNED = re.compile(r"([^=\s]{1,200})=(.*)", re.DOTALL)
@@ -134,7 +135,7 @@ def redacted_arguments(arguments: Iterable[str]) -> list[str]:
 
 
 _HINTS = (
-    "://", "?", "&", "#", "eyJ", "gh", "npm_", "hf_", "glpat-", "AKIA", "ASIA", "AIza", "ya29.", "xox", "k_live_", "sk-",
+    "://", "?", "&", "#", "eyJ", "gh", "npm_", "hf_", "art_", "glpat-", "AKIA", "ASIA", "AIza", "ya29.", "xox", "k_live_", "sk-",
     "hooks.slack.com", "webhooks/", "/bot", ";", "earer ", "Basic ",
 )  # fmt: skip
 """Texts of which each one that `redacted` changes has one: looking for them takes a tenth of its time."""

@@ -321,7 +321,7 @@ def test_the_ways_to_write_a_path_are_one(path: str | PurePath, normal: str) -> 
 
 
 def test_folders_that_could_pose_as_repositories_are_protected() -> None:
-    assert all(map(is_protected, (b".git", b".GIT", b".artifacts", b".Artifacts")))
+    assert all(map(is_protected, (b".git", b".GIT", b".artifacts", b".Artifacts", b".artifacts.Server")))
     assert not any(map(is_protected, (b"", b"git", b".gitignore", b".artifacts2")))
 
 

@@ -22,6 +22,7 @@ FORMS = {
     "Slack": "xoxb-123456789012-abcdefABCDEF",
     "OpenAI": f"sk-{'a1B2' * 12}",
     "a project's": f"sk-proj-{'a1B2' * 12}-{'c3' * 12}",
+    "artstore": f"art_0123abcd_{'a-_1B' * 8}xyz",
     "Google": f"AIza{'b_-1c' * 7}",
 }
 

@@ -64,9 +64,9 @@ class Listing:
 class Lister:
     """Lists the folders of one walk."""
 
-    def __init__(self, store: tuple[int, int], chosen: PathFilter, problems: Problems) -> None:
-        """`store` is the device and inode of the repository's folder, which is never saved."""
-        self._store = store
+    def __init__(self, own: set[tuple[int, int]], chosen: PathFilter, problems: Problems) -> None:
+        """`own` has the devices and inodes of the repository's own folders, which are never saved."""
+        self._own = own
         self.left_out: list[str] = []
         """protected folders (.git, .artifacts) that are not saved, and the repository itself"""
         self._filter = chosen
@@ -158,7 +158,7 @@ class Lister:
 
     def _admits(self, path: bytes, name: str, folder: tuple[int, int]) -> bool:
         """Whether a subfolder is saved. Not if it is protected, or the repository itself."""
-        if folder == self._store or is_protected(os.fsencode(name)):
+        if folder in self._own or is_protected(os.fsencode(name)):
             self.leave_out(path + os.fsencode(name))
             return False
         return True

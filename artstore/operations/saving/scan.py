@@ -21,6 +21,7 @@ from artstore.operations.saving.reading import FileReader
 from artstore.progress import Monitor
 from artstore.store import statcache
 from artstore.store.packs import LARGE
+from artstore.store.settings import server_root
 from artstore.store.statcache import UNKNOWN, Record, RecordPart, Stat, StatCache, Trust, signature, trust
 from artstore.store.transaction import Transaction
 
@@ -106,7 +107,8 @@ class Scanner:
         self._reader = FileReader(transaction, self._problems, monitor, inside=inside)
         store = os.stat(transaction.storage.root)
         self._store = store.st_dev, store.st_ino
-        self._lister = Lister(self._store, self._filter, self._problems)
+        own = {self._store} | _folder_at(server_root(transaction.storage.root))
+        self._lister = Lister(own, self._filter, self._problems)
 
     def run(self, root: str) -> Scanned:
         """Walk a folder. Afterwards all its objects are in the transaction or in the store."""
@@ -441,6 +443,15 @@ def _record(
     known = tuple((name, f.digest) for name, f in folders.items())
     sig = signature({**seen, **dict.fromkeys(young, UNKNOWN)} if young else seen)
     return Record(sig, *folder, known, tuple(parts), statcache.large_in(parts) if large else ())
+
+
+def _folder_at(path: str) -> set[tuple[int, int]]:
+    """Device and inode of a folder, if there is one."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return set()
+    return {(status.st_dev, status.st_ino)}
 
 
 def _is_large(entry: Row | None) -> bool:

@@ -1,0 +1,1 @@
+"""A served repository: who may do what, what was done, and the answers."""

@@ -1,0 +1,50 @@
+"""The folder in which a served repository's tokens and audit are, outside of everything that the repository shares."""
+
+import os
+import stat
+
+from artstore.backends.files import write_file
+from artstore.backends.homes import state_folder
+from artstore.backends.storage import FolderStorage, Storage, is_url
+from artstore.domain.names import printable
+from artstore.errors import InvalidValue, translated
+from artstore.store.layout import check_format
+from artstore.store.settings import server_root
+
+
+def server_folder(storage: Storage) -> str:
+    """The path of a served repository's folder, which need not be there yet.
+
+    It is beside a repository in a folder. That of a bucket is in this user's state folder, because whoever may write to
+    the bucket must not give out tokens.
+    """
+    if isinstance(storage, FolderStorage):
+        return server_root(storage.root)
+    if is_url(storage.root) and storage.root.lower().startswith(("http://", "https://")):
+        what = f"{printable(storage.root)} is served by another host"
+        raise InvalidValue(what, hint="its tokens and its audit are kept there, beside the repository")
+    return os.path.join(state_folder(), "servers", check_format(storage, "read").id)
+
+
+def make_server_folder(folder: str) -> None:
+    """Make the folder if it isn't there. Raises InvalidValue if somebody else could read or write in it."""
+    with translated(f"make {printable(folder)}"):
+        os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
+        try:
+            os.mkdir(folder, 0o700)
+            write_file(os.path.join(folder, ".gitignore"), b"*\n", sync=False)
+        except FileExistsError:
+            pass
+    check_private(folder)
+
+
+def check_private(path: str) -> None:
+    """Raise InvalidValue unless a file or folder is this user's alone, and not a link. It may be absent."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return
+    if stat.S_ISLNK(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        mode = "700" if stat.S_ISDIR(status.st_mode) else "600"
+        what = f"{printable(path)} must be yours alone: others could read or change who may do what"
+        raise InvalidValue(what, hint=f"make sure that you own it and that it isn't a link, and `chmod {mode}` it")
