@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from artstore.api.accepted import (
         AlertLevel,
         agent,
-        attach,
         controller,
         mark_preempting,
         pin_config_keys,
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from artstore.api.run import Run
     from artstore.api.session import (
         alert,
+        attach,
         define_metric,
         finish,
         finish_artifact,
@@ -89,7 +89,7 @@ __path__.append(f"{__path__[0]}/faces")  # `artstore.plot` is in faces/plot.py
 _HOMES = {
     "adapters.wandb_names.here": ("install_as_wandb",),
     "api.accepted": (
-        "AlertLevel", "agent", "attach", "controller", "mark_preempting", "pin_config_keys", "require", "sweep", "teardown",
+        "AlertLevel", "agent", "controller", "mark_preempting", "pin_config_keys", "require", "sweep", "teardown",
     ),
     "api.plots.chart": ("plot_table", "visualize"),
     "api.query": ("Api",),
@@ -109,7 +109,7 @@ _HOMES = {
     "api.run": ("Run",),
     "api.settings": ("Settings",),
     "api.session": (
-        "alert", "define_metric", "finish", "finish_artifact", "init", "link_artifact", "link_model", "log",
+        "alert", "attach", "define_metric", "finish", "finish_artifact", "init", "link_artifact", "link_model", "log",
         "join", "log_artifact", "log_code", "log_model", "login", "restore", "save", "setup", "unwatch", "upsert_artifact",
         "use_artifact", "use_model", "watch",
     ),

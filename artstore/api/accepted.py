@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from artstore.api.recording import session
-from artstore.api.run import Run
 from artstore.errors import NoActiveRun, UnsupportedError
 
 
@@ -23,15 +22,18 @@ class BeforeInit:
     def __init__(self, name: str) -> None:
         vars(self)["_name"] = name
 
+    def _refuse(self, use: str) -> NoReturn:
+        what = f"You must call wandb.init() before wandb.{vars(self)['_name']}{use}"
+        raise NoActiveRun(what, hint="artstore.init() starts a run")
+
     def __getattr__(self, key: str) -> NoReturn:
-        what = f"{vars(self)['_name']}.{key}"
-        raise NoActiveRun(f"You must call wandb.init() before wandb.{what}", hint="artstore.init() starts a run")
+        self._refuse(f".{key}")
 
     def __setattr__(self, key: str, value: Any) -> None:
-        self.__getattr__(key)
+        self._refuse(f".{key}")
 
     def __getitem__(self, key: str) -> NoReturn:
-        self.__getattr__(f"__getitem__ of '{key}'")
+        self._refuse(f"['{key}']")
 
     def __setitem__(self, key: str, value: Any) -> None:
         self[key]
@@ -57,24 +59,6 @@ def teardown(exit_code: int | None = None) -> None:
     """End all runs that are active."""
     for run in session.active:
         run.finish(exit_code)
-
-
-def attach(attach_id: str | None = None, run_id: str | None = None, **_: Any) -> Run:
-    """The active run, or the one with this id or `entity/project/id`, which is continued.
-
-    Raises:
-        NotFound: If there is no such run.
-    """
-    from artstore.api.session import init
-
-    *parents, wanted = (attach_id or run_id or "").split("/")
-    for run in session.active:
-        if run.id == wanted:
-            return run
-    if session.run is not None and not wanted:
-        return session.run
-    entity, project = parents if len(parents) == 2 else (None, None)
-    return init(project, entity=entity, id=wanted or None, resume="must")
 
 
 def sweep(*_: Any, **__: Any) -> NoReturn:

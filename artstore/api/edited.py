@@ -1,9 +1,11 @@
 """Edits of a recorded run: config, name, notes and tags by `update()`, the summary at once."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from artstore.api.formless import check_config
+from artstore.api.inner import as_inner, as_plain
 from artstore.domain.codec import same_json
 from artstore.domain.metadata import recorded_dict
 
@@ -24,8 +26,11 @@ class RecordedSummary(dict[str, Any]):
             write: It is called with new values and removed keys, before they are kept.
             stored: Stores media that are among new values, and returns what is recorded for all.
         """
-        super().__init__(values)
+        super().__init__({key: as_inner(value, partial(self._rewrite, key)) for key, value in values.items()})
         self._write, self._stored = write, stored
+
+    def _rewrite(self, key: str) -> None:
+        self._write({key: as_plain(self[key])}, [])
 
     @property
     def _json_dict(self) -> dict[str, Any]:
@@ -52,7 +57,7 @@ class RecordedSummary(dict[str, Any]):
         new = {key: value for key, value in given.items() if overwrite or key not in self}
         if new:
             self._write(new, [])
-            super().update(new)
+            super().update({key: as_inner(value, partial(self._rewrite, key)) for key, value in new.items()})
 
 
 def changed(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:

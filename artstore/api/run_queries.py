@@ -10,11 +10,13 @@ from artstore.api.handles import opened, root_of
 from artstore.api.listing import checked_order, warn_of_nothing
 from artstore.api.recorded import RecordedRuns
 from artstore.api.recording import new_id, session, start
+from artstore.api.runfiles import named_run
 from artstore.api.runs import RunRecord
 from artstore.backends.storage import is_url
 from artstore.domain.filters import Asked
 from artstore.domain.names import as_project, check_project
 from artstore.domain.run import RunPath
+from artstore.errors import NotFound
 from artstore.operations.finding.columns import ordered
 from artstore.operations.finding.lookup import Home
 from artstore.operations.finding.matching import fitting_runs
@@ -91,7 +93,11 @@ class RunQueries(SaysWhy):
             (0.1, 0.25, 'finished')
         """
         repository, text = self._repository, re.sub("/runs/(?=[^/]*$)", "/", path)  # as in addresses of W&B's pages
-        state = find_run(repository.runs, repository.catalog(damaged=[]), self._home(), text)
+        try:
+            state = find_run(repository.runs, repository.catalog(damaged=[]), self._home(), text)
+        except NotFound:
+            named_run(path, self._home())  # raises InvalidValue for what has no form of a path, either
+            raise
         return RunRecord(self._root, state)
 
     def create_run(

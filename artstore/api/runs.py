@@ -25,9 +25,12 @@ from artstore.domain.collection import Path, State, is_live
 from artstore.domain.html import definition_rows, page
 from artstore.domain.names import shortened
 from artstore.domain.run import RunState
-from artstore.errors import Conflict, NoEntry
+from artstore.errors import Conflict, InvalidValue, NoEntry
 from artstore.operations.finding.lookup import Version
 from artstore.store.runfiles import file_at
+
+_LINES = 1000
+"""Lines of a page of console output."""
 
 
 class ConsoleLine(NamedTuple):
@@ -349,8 +352,15 @@ class RunRecord(SaysWhy, Shown):
         """The last sample of the machine: `system.cpu` and others."""
         return next(iter(self._samples()[-1:]), {})
 
-    def console_logs(self, *, per_page: int = 1000, last: int | None = None) -> Iterator[ConsoleLine]:
-        """Go through the run's console output, line by line. `last` limits it to the last lines.
+    def console_logs(self, *, per_page: int = _LINES, last: int | None = None) -> Iterator[ConsoleLine]:
+        """Go through the run's console output, line by line.
+
+        Args:
+            per_page: Accepted as in W&B; it changes nothing.
+            last: Only the last lines, this many.
+
+        Raises:
+            InvalidValue: If one of these is less than 1, or both are given.
 
         Example:
             >>> with wandb.init(project="digits", id="says", settings=wandb.Settings(console="wrap")) as run:
@@ -358,6 +368,8 @@ class RunRecord(SaysWhy, Shown):
             >>> [line.content for line in wandb.Api().run("digits/says").console_logs()]
             ['epoch 1']
         """
+        if per_page < 1 or (last is not None and (last < 1 or per_page != _LINES)):
+            raise InvalidValue(f"console_logs() takes per_page or last, 1 or more, not {per_page} and {last}")
         lines = enumerate(line.decode("utf-8", "replace").rstrip("\n") for line in self._lines(LOG))
         return (ConsoleLine(number, content) for number, content in list(lines)[-last if last else 0 :])
 

@@ -1,6 +1,7 @@
 """The session: `init`, and the functions of the module that act on the active run."""
 
 import atexit
+import copyreg
 import os
 import sys
 from collections.abc import Callable
@@ -252,6 +253,48 @@ def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:
 
 
 join = finish
+
+
+def attach(attach_id: str | None = None, run_id: str | None = None, **_: Any) -> Run:
+    """The active run with this id or `entity/project/id`; if it isn't active in this process, it is continued.
+
+    Raises:
+        InvalidValue: If no id is given.
+        NotFound: If there is no such run.
+    """
+    *parents, wanted = (attach_id or run_id or "").split("/")
+    if not wanted:
+        raise InvalidValue("Either (`attach_id` or `run_id`) or `run` must be specified")
+    for run in session.active:
+        if run.id == wanted:
+            return run
+    entity, project = parents if len(parents) == 2 else (None, None)
+    return init(project, entity=entity, id=wanted, resume="must")
+
+
+class PickledRun:
+    """A run that was pickled or copied. Its first use finds the run, or continues it in this process: see `attach`."""
+
+    def __init__(self, path: str) -> None:
+        vars(self)["_path"] = path
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(attach(vars(self)["_path"]), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(attach(vars(self)["_path"]), name, value)
+
+    def __reduce__(self) -> Any:
+        return PickledRun, (vars(self)["_path"],)
+
+
+def _pickled(run: Run) -> Any:
+    return PickledRun, (run.path,)
+
+
+copyreg.pickle(Run, _pickled)
 
 
 def restore(

@@ -3,11 +3,13 @@
 import operator
 import os
 from collections.abc import Callable, Iterator, MutableMapping
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from artstore.api.artifact import Artifact
 from artstore.api.formless import check_config
+from artstore.api.inner import as_inner, as_plain
 from artstore.domain.metadata import recorded_dict, unpacked
 from artstore.errors import Conflict, InvalidType, InvalidValue
 
@@ -42,7 +44,17 @@ class Values(MutableMapping[str, Any]):
             used: Finds and records artifacts that are values. Without it, no artifact can be one.
             stored: Stores tables and media among the values, and returns what is recorded for all.
         """
-        vars(self).update(_values=dict(values), _changed=changed, _fixed=fixed, _used=used, _stored=stored)
+        vars(self).update(_values={}, _changed=changed, _fixed=fixed, _used=used, _stored=stored)
+        self._keep(values)
+
+    def _keep(self, values: dict[str, Any]) -> None:
+        """Keep values that are recorded. Dicts in a summary are written when they are changed."""
+        if self._stored is not None:
+            values = {key: as_inner(value, partial(self._rewrite, key)) for key, value in values.items()}
+        self._values.update(values)
+
+    def _rewrite(self, key: str) -> None:
+        self._changed({key: as_plain(self._values[key])}, [])
 
     def __getitem__(self, key: str) -> Any:
         return self._values[key]
@@ -102,7 +114,7 @@ class Values(MutableMapping[str, Any]):
                     )
         new |= {key: self._used.use(key, artifact) for key, artifact in artifacts.items()}
         self._changed(new, [])
-        self._values.update(new | artifacts)
+        self._keep(new | artifacts)
 
     def setdefaults(self, values: Any) -> dict[str, Any]:
         """Set the values whose keys aren't set yet, and return all as a dict."""

@@ -386,7 +386,9 @@ def test_what_only_decorates_changes_nothing_and_sweeps_are_refused(
         with pytest.raises(UnsupportedError, match="artstore has no sweeps"):
             refused({})
     run = artstore.init(project="names")
-    assert artstore.attach(run.id) is artstore.attach() is run
+    assert artstore.attach(run.id) is artstore.attach(run_id=run.path) is run
+    with pytest.raises(artstore.UsageError, match=r"Either \(`attach_id` or `run_id`\) or `run` must be specified"):
+        artstore.attach()
     artstore.teardown(3)
     again = artstore.attach(run._attach_id)
     assert (again.path, again.resumed) == (run.path, True)

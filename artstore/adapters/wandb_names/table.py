@@ -70,7 +70,8 @@ def _of(home: str, *names: str) -> dict[str, str]:
 
 
 MODULES: dict[str, dict[str, str]] = {
-    "": _of("artstore.api.accepted", "_attach=attach", "_teardown=teardown", "api=old_api", "ensure_configured")
+    "": _of("artstore.api.accepted", "_teardown=teardown", "api=old_api", "ensure_configured")
+    | _of("artstore.api.session", "_attach=attach")
     | _of("artstore.api.values", "Config=Values"),
     "apis": _of("artstore.errors", "CommError") | _of("artstore.api.query", "Api", "PublicApi=Api"),
     "apis.public": _of("artstore.api.query", "Api")
