@@ -5,6 +5,7 @@ import importlib
 from collections.abc import Iterable
 from typing import Any
 
+from artstore.api.media.image import Image
 from artstore.api.tables import columns as kinds
 from artstore.errors import NotFound
 
@@ -44,7 +45,9 @@ def series_of(values: list[Any], name: Any) -> Any:
 
 
 def array_of(values: list[Any]) -> Any:
-    """A numpy array of a column's values."""
+    """A numpy array of a column's values. Images become their pixels."""
+    if values and all(isinstance(value, Image) for value in values):
+        return numpy().array([numpy().asarray(value.image) for value in values])
     values = [kinds.plain(value) for value in values]
     if any(isinstance(value, list | tuple) or kinds.is_array(value) for value in values):
         return numpy().array(values)

@@ -9,13 +9,13 @@ from artstore.api.tables.refusals import WrongTable
 
 
 def rows_of(data: Any) -> Any:
-    """Rows as users give them: a list, or an array of two dimensions. Raises WrongTable."""
+    """Rows as users give them: a list, or an array, of whose rows the cells may be arrays. Raises WrongTable."""
     if data is None:
         return ()
     if kinds.is_array(data):
-        if data.ndim != 2:
+        if data.ndim < 2:
             raise WrongTable(f"a table's data must have two dimensions, not {data.ndim}")
-        return data.tolist() if data.dtype.kind != "M" else [list(row) for row in data]
+        return data.tolist() if data.ndim == 2 and data.dtype.kind != "M" else [list(row) for row in data]
     if isinstance(data, str | dict) or not isinstance(data, Iterable):
         raise WrongTable(f"a table's data must be a list of rows, not {type(data).__name__}")
     return data

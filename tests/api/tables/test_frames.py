@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from artstore.api.media.image import Image
 from artstore.api.tables.rows import Rows
 from artstore.api.tables.table import Table
 from artstore.errors import InvalidValue
@@ -203,3 +204,21 @@ def test_frames_are_exact_beyond_what_stays_in_memory(here: Path, monkeypatch: p
 def test_frames_without_rows_or_columns_come_back(here: Path) -> None:
     assert through(Table(columns=["a", 7])).get_dataframe().shape == (0, 2)
     assert Table(columns=[], data=[[], []]).get_dataframe().shape == (2, 0)
+
+
+def test_a_column_of_images_as_an_array_has_their_pixels() -> None:
+    pytest.importorskip("PIL")
+    pixels = [np.full((4, 3), shade, dtype=np.uint8) for shade in (1, 2)]
+    table = Table(columns=["image"], data=[[Image(one)] for one in pixels])
+    assert (table.get_column("image", convert_to="numpy") == np.array(pixels)).all()
+    table.add_data(Image(np.zeros((5, 5))))
+    with pytest.raises(ValueError, match="'image' can't be"):
+        table.get_column("image", convert_to="numpy")
+
+
+def test_an_array_of_many_dimensions_makes_cells_that_are_arrays() -> None:
+    given = np.arange(2 * 1 * 2 * 3).reshape(2, 1, 2, 3)
+    table = Table(columns=["a"], data=given)
+    assert (table.get_column("a", convert_to="numpy") == given[:, 0]).all()
+    with pytest.raises(TypeError):
+        table.add_data(np.zeros((3, 3)))
