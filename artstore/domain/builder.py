@@ -1,7 +1,7 @@
 """Building a tree: only the folders that change are opened; all others are kept as they are stored."""
 
-from collections.abc import Callable, Iterator
-from typing import Union
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeGuard, Union
 
 from artstore.domain.digest import Digest
 from artstore.domain.names import printable
@@ -71,7 +71,15 @@ class TreeBuilder:
             return None
         node = self._node_at(parts[:-1])
         found = None if node is None else node.get(parts[-1])
-        return None if isinstance(found, dict) or found is None or found[1] == DIRECTORY else found
+        return found if _is_file(found) else None
+
+    def files_among(self, paths: Iterable[Parts]) -> set[Parts]:
+        """Those of some paths at which there is a file. Each folder is read once."""
+        names: dict[Parts, list[bytes]] = {}
+        for parts in paths:
+            names.setdefault(parts[:-1], []).append(parts[-1])
+        nodes = ((folder, self._node_at(folder) or {}, below) for folder, below in names.items())
+        return {(*folder, name) for folder, node, below in nodes for name in below if _is_file(node.get(name))}
 
     def holds(self, parts: Parts) -> bool:
         """Whether there is a file or folder at a path."""
@@ -161,6 +169,10 @@ class TreeBuilder:
                     self._merge(self._opened(node, name), self._entries(entry[3]))
             else:
                 node[name] = entry
+
+
+def _is_file(item: Row | Node | None) -> TypeGuard[Row]:
+    return item is not None and not _is_folder(item)
 
 
 def _is_folder(item: Row | Node) -> bool:

@@ -48,6 +48,8 @@ class VersionState(TypedDict):
     """seconds, or None for ever; INHERIT if absent"""
     origins: NotRequired[dict[str, Any]]
     """which entries came from other versions"""
+    extras: NotRequired[dict[str, Any]]
+    """the keys that the user gave to entries, by path, or {"blob": digest} if they are long"""
     source: NotRequired[dict[str, Any]]
     """only of a link: where the version was made"""
     deleted: NotRequired[str]
@@ -212,7 +214,7 @@ class State:
         return state
 
 
-_JSON = ("metadata", "origins")
+_JSON = ("metadata", "origins", "extras")
 """Fields that a checkpoint holds as JSON: the canonical codec can't hold floats and paths that aren't UTF-8."""
 
 

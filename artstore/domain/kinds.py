@@ -103,6 +103,12 @@ def _fold_part(state: State, entry: LogEntry, change: Change) -> None:
     state.upserts.setdefault(change["upsert"], []).append({**fields, "time": origin_of(entry, change)["time"]})
 
 
+def _fold_part_extras(state: State, entry: LogEntry, change: Change) -> None:
+    parts = state.upserts[change["upsert"]]
+    (at,) = (at for at, part in enumerate(parts) if part["tree"] == change["tree"])
+    parts[at] = {**parts[at], "extras": change["blob"]}  # states share the part that was there
+
+
 def _fold_finish(state: State, entry: LogEntry, change: Change) -> None:
     state.upserts.pop(change["upsert"], None)
     state.finished[change["upsert"]] = change["id"]
@@ -169,6 +175,7 @@ KINDS: Kinds = {
     "link": ChangeKind({**VERSION, "source": is_place}, _fold_version),
     **{name: ChangeKind(of.fields, of.fold) for name, of in PROPERTIES.items()},
     "part": ChangeKind({"upsert": _is_upsert, **_PART}, _fold_part),
+    "part extras": ChangeKind({"upsert": _is_upsert, "tree": is_digest, "blob": or_null(is_digest)}, _fold_part_extras),
     "finish": ChangeKind({"upsert": _is_upsert, "id": is_digest}, _fold_finish),
     "drop": ChangeKind({"upsert": _is_upsert, "tree": or_null(is_digest)}, _fold_drop),
     "renumber": ChangeKind({"numbers": _are_numbers}, _fold_renumber),
@@ -232,7 +239,7 @@ _STATE = is_record(
         "keep_entry": or_null(is_digest),
         "metadata": is_json(dict_of(anything)),
         "blobs": are_blobs,
-        "upserts": dict_of(list_of(is_record({**_PART, "time": is_text}))),
+        "upserts": dict_of(list_of(is_record({**_PART, "time": is_text}, {"extras": or_null(is_digest)}))),
         "finished": dict_of(is_digest),
         "renumbered": _pairs(is_count, is_digest),
         "pending": _is_pending,

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
+from artstore.domain.names import printable
 from artstore.errors import InvalidType, InvalidValue
 
 MAX_KEYS = 100
@@ -59,6 +60,14 @@ def normalise(value: Any) -> dict[str, Any]:
         what = f"metadata has {len(value)} top-level keys; at most {MAX_KEYS} are allowed"
         raise InvalidValue(what, hint="nest them below one key")
     return _converted_dict(value, "", 0, _METADATA)
+
+
+def plain_extra(keys: dict[str, Any], path: str) -> dict[str, Any]:
+    """A deep copy of the keys that a user gave to an entry, converted and bounded as metadata is. Raises alike."""
+    label = f"extra of '{printable(path)}': "
+    if len(keys) > MAX_KEYS:
+        raise InvalidValue(f"{label}{len(keys)} keys; at most {MAX_KEYS} are allowed")
+    return _converted_dict(keys, "", 0, _METADATA._replace(label=label))
 
 
 def recorded(value: Any) -> Any:

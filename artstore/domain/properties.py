@@ -1,4 +1,4 @@
-"""Properties of versions and collections: aliases, tags, metadata, description, ttl, origins.
+"""Properties of versions and collections: aliases, tags, metadata, description, ttl, origins, extras.
 
 Each kind is a class that knows the fields of its changes, and how it is folded, compared, copied and named.
 Other modules loop over these classes.
@@ -28,6 +28,7 @@ from artstore.domain.changes import (
 from artstore.domain.codec import same_json
 from artstore.domain.collection import INHERIT, LONGEST_TTL, State, VersionState, is_live
 from artstore.domain.digest import Digest, from_hex
+from artstore.domain.extras import are_extras
 from artstore.domain.metadata import normalise
 from artstore.domain.names import check_alias, check_new_alias, check_tag, check_tags, listed
 from artstore.errors import InvalidValue
@@ -35,8 +36,8 @@ from artstore.errors import InvalidValue
 Key = tuple[str, ...]
 """The name of one value that a change can set alone.
 
-One of ("alias", name), ("tag", id, tag), ("metadata", id, key), ("description", id), ("ttl", id), ("origins", id) and
-("keep",).
+One of ("alias", name), ("tag", id, tag), ("metadata", id, key), ("description", id), ("ttl", id), ("origins", id),
+("extras", id) and ("keep",).
 The id is that of the version, or "" for the collection itself.
 """
 Subject = Mapping[str, Any]
@@ -103,6 +104,10 @@ def _are_origins(value: Any) -> bool:
     return _is_blob(value) or bool(dict_of(is_origin)(value))
 
 
+def _are_stored_extras(value: Any) -> bool:
+    return _is_blob(value) or (are_extras(value) and bool(value))
+
+
 _is_blob = is_record({"blob": is_digest})
 _ID: Fields = {"id": or_null(is_digest)}
 """The field for the version whose property is set, or None for the collection's own."""
@@ -124,6 +129,8 @@ class Property(ABC):
     """the fields of a version's state that hold it, with the checks for their form in a checkpoint"""
     shared: ClassVar[bool] = True
     """whether a link has the value of its source"""
+    lasting: ClassVar[bool] = False
+    """whether it is set when the version is made, and never again"""
 
     @abstractmethod
     def fold(self, state: State, entry: LogEntry, change: Change) -> None:
@@ -341,7 +348,7 @@ class Ttl(Property):
 class Origins(Property):
     """Which entries came from other versions. It is set once, when the version is made."""
 
-    kind, words, shared = "origins", "origins", False
+    kind, words, shared, lasting = "origins", "origins", False, True
     fields: ClassVar[Fields] = {"id": is_digest, "entries": or_null(dict_of(is_origin)), "blob": or_null(is_digest)}
     stored: ClassVar[Fields] = {"origins": is_json(_are_origins)}
 
@@ -358,6 +365,36 @@ class Origins(Property):
     def blobs(self, owner: Subject) -> list[str]:
         blob = owner.get("origins", {}).get("blob")
         return [blob] if isinstance(blob, str) else []
+
+
+class Extras(Property):
+    """Keys that the user gave to entries. They are set once, when the version is made."""
+
+    kind, words, lasting = "extras", "extra keys", True
+    fields: ClassVar[Fields] = {"id": is_digest, "entries": or_null(are_extras), "blob": or_null(is_digest)}
+    stored: ClassVar[Fields] = {"extras": is_json(_are_stored_extras)}
+
+    def fold(self, state: State, entry: LogEntry, change: Change) -> None:
+        version = own(state, change["id"])
+        version.pop("extras", None)
+        if new := {"blob": change["blob"]} if change["blob"] else change["entries"]:
+            version["extras"] = new
+
+    def value(self, state: State, key: Key) -> Any:
+        return self._value(owner_of(state, key[1]))
+
+    @staticmethod
+    def _value(owner: Subject) -> Any:
+        return ("extras", owner["extras"]) if "extras" in owner else None
+
+    def aligned(self, id: str | None, own: Subject, theirs: Subject, kept: Container[Key] = ()) -> Iterator[Change]:
+        if id is not None and not is_same(self._value(own), self._value(theirs)) and ("extras", id) not in kept:
+            blob = next(iter(self.blobs(theirs)), None)
+            yield new_change("extras", id=id, entries=None if blob else theirs.get("extras", {}), blob=blob)
+
+    def blobs(self, owner: Subject) -> list[str]:
+        blob = owner.get("extras", {}).get("blob")
+        return [blob] if isinstance(blob, str) else []  # else the extra of a path that is called "blob"
 
 
 class Keep(Property):
@@ -390,7 +427,7 @@ def _written(state: State, change: Change) -> dict[str, Any]:
     return vars(state) if change["id"] is None else cast(dict[str, Any], own(state, change["id"]))
 
 
-_ALL: tuple[Property, ...] = (Alias(), Tags(), Metadata(), Description(), Ttl(), Origins(), Keep())
+_ALL: tuple[Property, ...] = (Alias(), Tags(), Metadata(), Description(), Ttl(), Origins(), Extras(), Keep())
 PROPERTIES: Mapping[str, Property] = {of.kind: of for of in _ALL}
 SHARED = [of for of in PROPERTIES.values() if of.shared]
 """The properties that a link shares with its source."""

@@ -18,7 +18,9 @@ from artstore.domain.collection import State, VersionState, is_live
 from artstore.domain.kinds import fold
 from artstore.domain.properties import PROPERTIES, Key, aligned, is_same
 
-ONE_LOG = frozenset({"renumber", "withdraw", "moved from", "moved to", "not moved", "part", "finish", "drop"})
+ONE_LOG = frozenset(
+    {"renumber", "withdraw", "moved from", "moved to", "not moved", "part", "part extras", "finish", "drop"}
+)
 """Kinds of changes that concern only the log that they are in. They are never sent."""
 
 _NOBODY = {"host": None, "time": "", "user": None}

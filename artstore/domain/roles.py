@@ -202,9 +202,17 @@ def _alias(case: _Case) -> Role:
     return Role.PROMOTER if is_protected_alias(case.change["alias"], case.protected) else Role.WRITER
 
 
-def _origins(case: _Case) -> Role:
-    is_first = case.version is not None and not case.version.get("origins")
+def _once(case: _Case) -> Role:
+    """What is recorded of entries once, when a version is made."""
+    is_first = case.version is not None and not case.version.get(case.change["kind"])
     return Role.WRITER if case.is_own() and is_first else Role.ADMIN
+
+
+def _part_extras(case: _Case) -> Role:
+    """Of a part nobody knows the author. So it may get extras, and loses none that it has."""
+    parts = case.state.upserts.get(case.change["upsert"], [])
+    held = any(part.get("extras") for part in parts if part["tree"] == case.change["tree"])
+    return Role.ADMIN if held else Role.WRITER
 
 
 def _ttl(case: _Case) -> Role:
@@ -246,11 +254,13 @@ COLLECTIONS: Mapping[str, Role | _Rule] = {
     "tags": _tags,
     "metadata": _edit,
     "description": _edit,
-    "origins": _origins,
+    "origins": _once,
+    "extras": _once,
     "ttl": _ttl,
     "withdraw": _withdraw,
     "undelete": _undelete,
     "part": Role.WRITER,
+    "part extras": _part_extras,
     "not moved": Role.WRITER,  # whoever appends after a rename that was never completed has to write it
     "finish": Role.ADMIN,  # it gives up parts, of which nobody knows the author; no push sends it
     "drop": Role.ADMIN,

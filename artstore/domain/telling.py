@@ -31,5 +31,5 @@ def _in_words(change: Change, state: State) -> Iterator[str]:
     elif kind == "alias":
         alias = printable(change["alias"])
         yield f"alias '{alias}' is {number}" if number else f"removed the alias '{alias}'"
-    elif kind in PROPERTIES and kind != "origins":
+    elif kind in PROPERTIES and not PROPERTIES[kind].lasting:
         yield f"changed the {PROPERTIES[kind].words} of {number or 'the artifact'}"

@@ -4,6 +4,7 @@ from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import ADDS, State, is_live
 from artstore.domain.properties import is_same
 from artstore.domain.reconcile import AllBut, aligned_states, keys_of, value_of
+from artstore.domain.upserts import told_part
 
 
 def taken_back(changes: list[Change], before: State, after: State, now: State, reason: str) -> list[Change]:
@@ -24,9 +25,15 @@ def taken_back(changes: list[Change], before: State, after: State, now: State, r
             undone.append(new_change("origins", id=change["id"], entries={}, blob=None))
         elif change["kind"] == "part" and change["tree"] in waiting:
             undone.append(new_change("drop", upsert=change["upsert"], tree=change["tree"]))
+        elif change["kind"] == "part extras" and change["tree"] in waiting:
+            was = [part for part in before.upserts.get(change["upsert"], []) if part["tree"] == change["tree"]]
+            undone += [new_change("part extras", **_named(change), blob=part.get("extras")) for part in was]
         elif change["kind"] == "finish":
-            for part in before.upserts[change["upsert"]]:
-                if part["tree"] not in waiting:
-                    fields = {field: value for field, value in part.items() if field != "time"}
-                    undone.append(new_change("part", upsert=change["upsert"], **fields))
+            parts = (part for part in before.upserts[change["upsert"]] if part["tree"] not in waiting)
+            undone += [told for part in parts for told in told_part(change["upsert"], part)]
     return undone
+
+
+def _named(change: Change) -> dict[str, str]:
+    """The fields by which a change names a part."""
+    return {field: change[field] for field in ("upsert", "tree")}

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from artstore.domain.builder import PathTaken, TreeBuilder
+from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import State
 from artstore.domain.digest import Digest, from_hex
 from artstore.domain.names import printable
@@ -25,6 +26,14 @@ class UpsertPart(NamedTuple):
 def parts_of(told: list[dict[str, Any]]) -> list[UpsertPart]:
     """The parts that a collection's state records, in the order in which they were added."""
     return [UpsertPart(Folder(from_hex(part["tree"]), part["size"], part["files"]), part["writer"]) for part in told]
+
+
+def told_part(upsert: str, part: dict[str, Any]) -> list[Change]:
+    """The changes that add a part, which has the fields that a collection's state records."""
+    fields = {field: value for field, value in part.items() if field not in ("time", "extras")}
+    blob = part.get("extras")
+    extras = [new_change("part extras", upsert=upsert, tree=part["tree"], blob=blob)] if blob else []
+    return [new_change("part", upsert=upsert, **fields), *extras]
 
 
 def refuse_incremental(incremental: bool, upsert: str | None) -> None:

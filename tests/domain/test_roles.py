@@ -220,6 +220,10 @@ def origins(id: str) -> Change:
     return new_change("origins", id=id, entries={"f": {"id": NEVER, "path": "f", **Path("e", "p", "n").fields(), "number": 0}}, blob=None)  # fmt: skip
 
 
+def extras(id: str) -> Change:
+    return new_change("extras", id=id, entries={"f": {"k": 1}}, blob=None)
+
+
 def simple(kind: str, **fields: Any) -> Change:
     return new_change(kind, **fields)
 
@@ -238,6 +242,7 @@ def test_a_writer_saves_and_edits_its_own_and_only_an_admin_edits_what_is_of_oth
         (lambda id: tags(id, remove=("good",)), ADMIN),
         (lambda id: ttl(id, None), ADMIN),
         (origins, ADMIN),
+        (extras, ADMIN),
     ]:
         assert (of.asked("ci", change(mine)), of.asked("ci", change(theirs))) == (WRITER, others)
         assert of.asked(None, change(mine)) == others, "without a verified name nothing is anybody's own"
@@ -280,6 +285,17 @@ def test_only_an_admin_deletes_renames_renumbers_and_decides_what_is_kept(kind: 
 def test_parts_of_upserts_and_ends_of_abandoned_renames_take_a_writer() -> None:
     of = Collection()
     assert of.asked("ci", simple("part", **PART)) == of.asked("ci", simple("not moved", **PLACE)) == WRITER
+
+
+def test_what_is_said_of_entries_once_is_said_again_by_an_admin_alone() -> None:
+    of = Collection()
+    mine = of.save("ci")
+    for said in (origins, extras):
+        assert of.asked("ci", said(mine)) == WRITER
+        assert of.asked("ci", said(mine), said(mine)) == ADMIN
+    told = simple("part extras", upsert="u", tree=PART["tree"], blob="0" * 64)
+    assert of.asked("ci", simple("part", **PART), told) == WRITER
+    assert of.asked("ci", simple("part", **PART), told, told) == ADMIN
 
 
 def test_protected_aliases_take_a_promoter_and_others_move_freely() -> None:

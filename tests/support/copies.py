@@ -65,6 +65,9 @@ class Copy:
     def ttl(self, id: str, seconds: int | str | None) -> None:
         self.add(new_change("ttl", id=id, old=self.state.versions[id].get("ttl", INHERIT), new=seconds))
 
+    def extras(self, id: str, entries: dict[str, Any] | None, blob: str | None = None) -> None:
+        self.add(new_change("extras", id=id, entries=entries, blob=blob))
+
     def delete(self, id: str) -> None:
         held = [alias for alias in self.state.aliases_of(id) if alias != "latest"]
         gone = [new_change("alias", alias=alias, id=None, old=id) for alias in held]
@@ -143,7 +146,7 @@ def reads(state: State) -> dict[str, Any]:
     def said(version: dict[str, Any]) -> Any:
         if "deleted" in version:
             return version["number"], "deleted"
-        more = [version.get(key) for key in ("metadata", "blobs", "description")]
+        more = [version.get(key) for key in ("metadata", "blobs", "description", "extras")]
         return version["number"], sorted(version.get("tags", [])), *more, version.get("ttl", INHERIT)
 
     return {

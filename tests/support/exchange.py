@@ -75,6 +75,7 @@ def says(repository: Any, name: str = "a") -> dict[str, Any]:
                 repository.properties(repository.find(f"{name}@{v['id']}")),
                 sorted(v.get("tags", [])),
                 v.get("ttl", "inherit"),
+                v.get("extras", {}),
             )
             for v in state.live()
         ],

@@ -13,6 +13,7 @@ FIELDS = {  # of each kind of change, in order
 |description: blob id new old|metadata: blobs id remove set|moved from: digest entity name number project|ttl: id new old|
 |moved to: entity name project|not moved: entity name project|renumber: numbers|tags: add id remove|undelete: id|
 |withdraw: id reason|version: created digest files id number parents run size|origins: blob entries id|drop: tree upsert|
+|extras: blob entries id|part extras: blob tree upsert|
 |link: created digest files id number parents run size source|part: files run size tree upsert writer|finish: id upsert|keep: new old|""",
     "runs": """|start: command entity git group job_type owner project run|label: name notes tags|define: keep metric|finish: code state|
 |config: remove set|summary: remove set|history: blob first last part rows text|delete: |files: files part replaces size tree|
@@ -24,6 +25,7 @@ FIELDS = {  # of each kind of change, in order
 def fold(log: Log, *names: str, upto: int | None = None) -> dict[str, Any]:
     """A collection up to an entry of its log; `log` gives the entries of any. What lies in blobs is digests, as bytes."""
     new: dict[str, Any] = {"tags": [], "metadata": {}, "description": None, "ttl": "inherit", "origins": {}}
+    new |= {"extras": {}}
     state = {
         "names": None,
         "type": None,
@@ -55,11 +57,14 @@ def fold(log: Log, *names: str, upto: int | None = None) -> dict[str, Any]:
             on["metadata"] |= {k: bytes.fromhex(v) for k, v in change["blobs"].items()}
         elif kind == "keep":
             state["keep"] = change["new"]
-        elif kind in ("description", "ttl", "origins"):
-            said = change["entries"] if kind == "origins" else change["new"]
+        elif kind in ("description", "ttl", "origins", "extras"):
+            said = change["entries"] if "entries" in change else change["new"]
             on[kind] = bytes.fromhex(change["blob"]) if change.get("blob") else said
         elif kind == "part":
             state["upserts"][change["upsert"]] = [*state["upserts"].get(change["upsert"], []), change]
+        elif kind == "part extras":
+            (part,) = (part for part in state["upserts"][change["upsert"]] if part["tree"] == change["tree"])
+            part["extras"] = bytes.fromhex(change["blob"]) if change["blob"] else {}
         elif kind in ("finish", "drop"):
             parts, gone = state["upserts"].pop(change["upsert"], []), change.get("tree")
             if kept := [part for part in parts if gone and part["tree"] != gone]:

@@ -136,7 +136,7 @@ class Reader:
                 todo += [(log, version) for version in x.get("versions", {}).values() if version["live"]]
                 todo += [(log, part) for some in x.get("upserts", {}).values() for part in some]
                 todo += [(log, part) for part in x.get("sealed", [])]
-                values = [x.get("description"), x.get("origins"), *x.get("metadata", {}).values()]
+                values = [x.get("description"), x.get("origins"), x.get("extras"), *x.get("metadata", {}).values()]
                 assert all(self.read(value.hex()) for value in values if type(value) is bytes)
                 if "id" in said:
                     r = unpackb(self.read(x["id"], "version"))  # which must tell the same as the log:

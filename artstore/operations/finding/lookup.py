@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple, cast
 from warnings import warn
 
@@ -10,6 +11,7 @@ from artstore.domain.changes import origin_of
 from artstore.domain.codec import decode_json
 from artstore.domain.collection import Path, State, VersionState, digest_of_state, is_live
 from artstore.domain.digest import BLOB, Digest, from_hex
+from artstore.domain.extras import Extras, extras_of
 from artstore.domain.names import Spec, file_name_of, parse_path, parse_spec, printable, shortened
 from artstore.domain.properties import SHARED_FIELDS
 from artstore.domain.tree import DIRECTORY, Entry, find, read_folder
@@ -285,6 +287,10 @@ class Lookup:
         if isinstance(blob := origins.get("blob"), str):
             origins = decode_json(self._property(blob), f"origins of entries of {found.name}")
         return origins
+
+    def extras(self, found: Version) -> Extras:
+        """The keys that users gave to entries of a version, by path. Don't edit them. A link has those of its source."""
+        return extras_of(self.said_of(found), partial(self._objects.read, BLOB))
 
     def _text(self, description: Any) -> str | None:
         if isinstance(description, dict):

@@ -1,5 +1,6 @@
 """Drafts: files that are gathered for one version, and the save that makes the version."""
 
+import copy
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
@@ -12,14 +13,16 @@ from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import Path, State, VersionState, id_of_state, is_live
 from artstore.domain.copies import refuse_mixture
 from artstore.domain.digest import BLOB, Digest, from_hex
+from artstore.domain.extras import Extras, extras_of
 from artstore.domain.ignore import PathFilter
 from artstore.domain.names import is_protected, parse_path, printable
 from artstore.domain.properties import Properties
 from artstore.domain.tree import EMPTY, EXECUTABLE, FILE, Entry, Folder, Row, tree_digest
-from artstore.domain.upserts import UpsertPart, joined, parts_of
+from artstore.domain.upserts import UpsertPart, joined, parts_of, told_part
 from artstore.domain.wording import human
 from artstore.errors import ArtstoreError, InvalidValue, NotFound, SourceError
-from artstore.operations.saving.planning import Plan, Planner, SaveOptions, encoded, folder_of, type_for
+from artstore.operations.saving.extras import DraftExtras, stored_extras
+from artstore.operations.saving.planning import Content, Plan, Planner, SaveOptions, encoded, folder_of, type_for
 from artstore.operations.saving.properties import StoredProperties
 from artstore.operations.saving.reliance import Reliance
 from artstore.operations.saving.scan import Scanner
@@ -69,6 +72,7 @@ class Kept(NamedTuple):
 
     tree: Folder
     parents: frozenset[Digest]
+    extras: Extras
 
 
 class Draft:
@@ -91,6 +95,7 @@ class Draft:
         """ids of the versions from which the draft began"""
         self._later: dict[tuple[bytes, ...], tuple[str, Digest]] = {}
         """files that the save copies: by path in the draft, the file on disk and its digest when it was added"""
+        self._extras = DraftExtras()
         self._left_out: list[str] = []
         self._read: State | None = None
         """state of the collection to which the last added folder was saved before"""
@@ -155,6 +160,7 @@ class Draft:
         """Put an entry into the tree, instead of a file that the save would have copied there."""
         self._tree.put(parts, entry, overwrite=overwrite)
         self._later.pop(parts, None)
+        self._extras.forget(parts)
         return entry
 
     def add_references(
@@ -172,6 +178,8 @@ class Draft:
             below.put(parts, entry, overwrite=False)
             added.append((b"/".join(parts), entry))
         self._tree.graft((), encoded(below, self._tx), overwrite=overwrite)
+        for path, _ in added:
+            self._extras.forget(tuple(path.split(b"/")))
         return added
 
     def add_entry_of(
@@ -180,9 +188,7 @@ class Draft:
         """Add a file of another version. Its bytes are stored already, so nothing is read or written."""
         parts = _entry_path(name)
         self._reliance.rely_on(path, version)
-        new = Entry((parts[-1], *entry[1:]))
-        self._tree.put(parts, new, overwrite=overwrite)
-        return new
+        return self._put(parts, Entry((parts[-1], *entry[1:])), overwrite)
 
     def staged_file(self, name: str | bytes) -> str:
         """A new path in the transaction. Write a file there, then call `add_staged`. Any thread may call this.
@@ -233,6 +239,7 @@ class Draft:
         self._left_out += scanned.left_out
         self._caches.append((cache, scanned.folder.digest))
         self._tree.graft(parts, scanned.folder, overwrite=overwrite)
+        self._extras.forget_added(parts, scanned.folder, self._tx)
         return scanned.folder
 
     def start_from(self, path: Path, id: str) -> None:
@@ -244,6 +251,7 @@ class Draft:
         self._reliance.rely_on(path, version)
         self._parents.add(id_of_state(version))
         self._tree.graft((), folder_of(version))
+        self._extras.restore(copy.deepcopy(extras_of(version, partial(self._objects.read, BLOB))))
 
     def go_on_from(self, kept: Kept) -> None:
         """Begin with the files of another draft. Raises MissingObject if a collector took one since it was closed."""
@@ -251,6 +259,7 @@ class Draft:
             self._reliance.recover_tree(kept.tree.digest, "the draft")
         self._parents |= kept.parents
         self._tree.graft((), kept.tree)
+        self._extras.restore(kept.extras)
 
     def _base_of(self, cache: StatCache) -> tuple[Path, str, Digest] | None:
         """The live version that this folder was last saved as: its collection, id and root tree.
@@ -280,8 +289,11 @@ class Draft:
     def remove(self, name: str | bytes) -> None:
         """Remove a file or folder. Raises FileNotFoundError if there is none."""
         parts = _entry_path(name)
+        is_file = self._tree.find(parts) is not None
         if not self._tree.remove(parts):
             raise FileNotFoundError(f"there is no '{printable(b'/'.join(parts))}' in this draft")
+        forget = self._extras.forget if is_file else self._extras.forget_below
+        forget(parts)
 
     # -- looking --
 
@@ -293,6 +305,14 @@ class Draft:
     def files(self) -> Iterator[tuple[bytes, Entry]]:
         """Path and entry of each file and reference, in the order of the tree."""
         return ((path, Entry(entry)) for path, entry in self._tree.files())
+
+    def extra(self, name: str | bytes) -> dict[str, Any]:
+        """The keys of an entry, to be edited: what they are when the draft is saved is stored with the version."""
+        return self._extras.of(_entry_path(name))
+
+    def extras(self) -> Extras:
+        """The keys of all entries that have any, as JSON values. Raises InvalidType if one has no JSON form."""
+        return self._extras.found_in(self._tree)
 
     def folder(self) -> Folder:
         """The digest and totals of the root tree. Nothing is stored."""
@@ -310,7 +330,7 @@ class Draft:
         tree = self.tree()
         self._tx.publish()
         self._tx.ensure()
-        return Kept(tree, frozenset(self._parents))
+        return Kept(tree, frozenset(self._parents), self.extras())
 
     def store_again(self, tree: Digest) -> bool:
         """Store the added files without making a version, but only if they are exactly the files of this tree.
@@ -360,7 +380,8 @@ class Draft:
         self._store_later()
         stored = StoredProperties(self._tx, properties or Properties(), origins or {})
         options = SaveOptions(type, run, incremental, upsert, writer, reuse)
-        planner = Planner(self._reliance, self.tree(), tuple(sorted(self._parents)), stored, options)
+        own = Content(self.tree(), self.extras())
+        planner = Planner(self._reliance, own, tuple(sorted(self._parents)), stored, options)
         plans: list[Plan] = []  # one for each try. The last one was carried out.
 
         def build(state: State) -> list[Change]:
@@ -408,9 +429,10 @@ class Draft:
         self._store_later()
         root = self.tree()
         own = UpsertPart(root, writer)
+        extras = stored_extras(self._tx, self.extras())
 
         def build(state: State) -> list[Change]:
-            made = self._part_changes(state, upsert, own, type=type, run=run)
+            made = self._part_changes(state, upsert, own, extras, type=type, run=run)
             if made or self._tx.new_objects:  # new objects of a known part: some were damaged or collected
                 self._publish()
             return made
@@ -418,19 +440,24 @@ class Draft:
         return self._reliance.change(path, build, lambda now: self._reliance.ensure_saved(root.digest, now))
 
     def _part_changes(
-        self, state: State, upsert: str, own: UpsertPart, *, type: str | None, run: str | None
+        self, state: State, upsert: str, own: UpsertPart, extras: str | None, *, type: str | None, run: str | None
     ) -> list[Change]:
-        """The changes that add a part to an upsert. An empty list if the upsert has the same part already."""
+        """The changes that add a part to an upsert. An empty list if the upsert has the same part already.
+
+        `extras` is the blob with those of its entries.
+        """
         kind = type_for(state, type)
         refuse_mixture(state, links=False)
         others = state.upserts.get(upsert, [])
         root, writer = own
-        if any(part["tree"] == root.digest.hex() for part in others):
-            return []
+        tree = root.digest.hex()
+        if same := [part for part in others if part["tree"] == tree]:
+            told = extras in (None, same[0].get("extras"))
+            return [] if told else [new_change("part extras", upsert=upsert, tree=tree, blob=extras)]
         joined([*parts_of(others), own], self._tx.read_tree)
         named = [] if state.exists else [new_change("collection", **state.path.fields(), type=kind)]
-        part = {"tree": root.digest.hex(), "size": root.size, "files": root.files, "writer": writer, "run": run}
-        return [*named, new_change("part", upsert=upsert, **part)]
+        part = {"tree": tree, "size": root.size, "files": root.files, "writer": writer, "run": run, "extras": extras}
+        return [*named, *told_part(upsert, part)]
 
     def _store_later(self) -> None:
         """Copy the files that were only hashed when they were added, if they are still in the draft."""

@@ -8,6 +8,7 @@ from artstore.domain.changes import Change, new_change
 from artstore.domain.collection import State, VersionState, digest_of_state, id_of_state, is_live
 from artstore.domain.copies import refuse_mixture
 from artstore.domain.digest import TREE, VERSION, Digest
+from artstore.domain.extras import Extras, extras_in, extras_of, joined_extras
 from artstore.domain.names import check_type
 from artstore.domain.properties import PROPERTIES
 from artstore.domain.tree import EMPTY, Folder, tree_digest
@@ -15,6 +16,7 @@ from artstore.domain.upserts import UpsertPart, joined, no_upsert, parts_of, ref
 from artstore.domain.version import VersionRecord, record_of, version_id
 from artstore.domain.wording import typed
 from artstore.errors import Conflict
+from artstore.operations.saving.extras import DraftExtras, extras_change
 from artstore.operations.saving.properties import StoredProperties
 from artstore.operations.saving.reliance import Reliance
 from artstore.store.transaction import Transaction
@@ -49,10 +51,11 @@ class Plan(NamedTuple):
     """which properties the save changes, in words for users"""
 
 
-class _Content(NamedTuple):
-    """The root tree to save."""
+class Content(NamedTuple):
+    """What to save: the root tree, and the keys of its entries."""
 
     root: Folder
+    extras: Extras
     finished: VersionState | None = None
     """a version of the same upsert that was finished before and holds all of these files"""
 
@@ -63,12 +66,12 @@ class Planner:
     def __init__(
         self,
         reliance: Reliance,
-        own: Folder,
+        own: Content,
         parents: tuple[Digest, ...],
         properties: StoredProperties,
         options: SaveOptions,
     ) -> None:
-        """`own` is the tree of the files that were added, `parents` the versions from which the draft began."""
+        """`own` are the files that were added, `parents` the versions from which the draft began."""
         self._reliance = reliance
         self._tx = reliance.transaction
         self._own = own
@@ -101,7 +104,7 @@ class Planner:
         else:
             parents = self._parents if latest is None else (id_of_state(latest),)
             (id, version), is_new = self._record(root, type, parents), True
-            changes += _additions(state, id, version)
+            changes += [*_additions(state, id, version), *extras_change(self._tx, id, content.extras)]
         # 4. Finish the upsert, so that its parts aren't used for another version.
         if options.upsert is not None and options.upsert in state.upserts:
             changes.append(new_change("finish", upsert=options.upsert, id=id))
@@ -111,34 +114,41 @@ class Planner:
         changed = tuple(dict.fromkeys(PROPERTIES[change["kind"]].words for change in properties))
         return Plan([*changes, *properties], id, root, is_new, changed)
 
-    def _onto(self, latest: VersionState | None) -> _Content:
+    def _onto(self, latest: VersionState | None) -> Content:
         """The added files, on top of those of a version."""
         if latest is None:
-            return _Content(self._own)
+            return self._own
         merged = TreeBuilder(self._tx.read_tree)
         merged.graft((), folder_of(latest))
-        merged.graft((), self._own)
-        return _Content(encoded(merged, self._tx))
+        merged.graft((), self._own.root)
+        extras = DraftExtras()
+        extras.restore(extras_of(latest, self._reliance.read_blob))
+        extras.forget_added((), self._own.root, self._tx)
+        extras.restore(self._own.extras)
+        return Content(encoded(merged, self._tx), extras.found_in(merged))
 
-    def _with_parts(self, state: State, upsert: str) -> _Content:
+    def _with_parts(self, state: State, upsert: str) -> Content:
         """The added files together with all parts of an upsert.
 
         If the upsert was finished before and its version holds all of the added files, the files of that version.
         """
-        parts = parts_of(state.upserts.get(upsert, []))
+        told = state.upserts.get(upsert, [])
+        parts = parts_of(told)
         if not parts:
             before = state.versions.get(state.finished.get(upsert, ""))
             if is_live(before) and self._is_in(folder_of(before)):
-                return _Content(folder_of(before), before)
-            if self._own.digest == EMPTY:
+                return Content(folder_of(before), {}, before)
+            if self._own.root.digest == EMPTY:
                 raise no_upsert(state, upsert)
-        union = joined([*parts, UpsertPart(self._own, self._options.writer)], self._tx.read_tree)
-        return _Content(encoded(union, self._tx))
+        union = joined([*parts, UpsertPart(self._own.root, self._options.writer)], self._tx.read_tree)
+        blobs = [part["extras"] for part in told if part.get("extras")]
+        extras = (extras_in(blob, self._reliance.read_blob) for blob in blobs)
+        return Content(encoded(union, self._tx), joined_extras(*extras, self._own.extras))
 
     def _is_in(self, whole: Folder) -> bool:
         """Whether a tree holds all of the added files."""
         try:
-            union = joined([UpsertPart(whole, ""), UpsertPart(self._own, "")], self._tx.read_tree)
+            union = joined([UpsertPart(whole, ""), UpsertPart(self._own.root, "")], self._tx.read_tree)
         except Conflict:
             return False
         return union.folder(tree_digest).digest == whole.digest

@@ -11,7 +11,8 @@ from artstore.errors import InvalidValue
 from artstore.store.transaction import Transaction
 
 
-def _check_length(what: str, text: bytes) -> None:
+def check_length(what: str, text: bytes) -> None:
+    """Raise InvalidValue if the JSON of a property is longer than a reader accepts."""
     if len(text) > MAX_JSON:
         raise InvalidValue(f"{what} would be {len(text)} bytes of JSON; at most {MAX_JSON}", hint="add it as a file")
 
@@ -32,14 +33,14 @@ class StoredProperties:
         self._origins: dict[str, Any] | None = origins or None
         self._origins_blob: str | None = None
         if self._origins is not None and len(text := encode_json(self._origins)) > LONG:
-            _check_length("origins of entries", text)
+            check_length("origins of entries", text)
             self._origins, self._origins_blob = None, tx.add_bytes(text).hex()
         self._set: dict[str, Any] = {}
         self._blobs: dict[str, str] = {}
         for key, value in (properties.metadata or {}).items():
             text = encode_json(value)
             if len(text) > LONG:
-                _check_length(f"metadata '{key}'", text)
+                check_length(f"metadata '{key}'", text)
                 self._blobs[key] = tx.add_bytes(text).hex()
             else:
                 self._set[key] = value

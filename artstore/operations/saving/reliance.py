@@ -103,6 +103,10 @@ class Reliance:
         """Store the long values of properties for a version that exists. Returns what makes the changes."""
         return StoredProperties(self.transaction, properties)
 
+    def read_blob(self, digest: Digest) -> bytes:
+        """The bytes of a blob that is stored."""
+        return self._objects.read(BLOB, digest)
+
     # -- after the log entry --
 
     def change(

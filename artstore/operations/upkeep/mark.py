@@ -135,9 +135,11 @@ class Marks:
 
 
 def property_blobs(state: State, live: list[VersionState]) -> Iterator[Digest]:
-    """The blobs that hold long properties of a collection and of its live versions."""
+    """The blobs that hold long properties of a collection and of its live versions, and extras of unfinished ones."""
     for owner in ({"description": state.description, "blobs": state.blobs}, *live):
         yield from property_digests(owner)
+    for part in (part for parts in state.upserts.values() for part in parts if part.get("extras")):
+        yield from_hex(part["extras"])
 
 
 def part_trees(state: State) -> set[Digest]:

@@ -24,6 +24,8 @@ CHANGES: dict[str, Callable[[Copy, str], None]] = {
     "the collection's description": lambda copy, id: copy.describe(None, "text"),
     "a ttl": lambda copy, id: copy.ttl(id, 60),
     "a ttl of never": lambda copy, id: copy.ttl(id, None),
+    "extras": lambda copy, id: copy.extras(id, {"f": {"k": 1, "blob": 0.5}, "blob": {"blob": "x"}}),
+    "long extras": lambda copy, id: copy.extras(id, None, BLOB),
     "a deletion": lambda copy, id: copy.delete(id),
     "the deletion of all": lambda copy, id: copy.remove(),
     "another type": lambda copy, id: copy.retype("dataset"),
@@ -39,6 +41,8 @@ UNDONE: dict[str, Callable[[Copy, str], None]] = {
     "the collection's description": lambda copy, id: copy.describe(None, None),
     "a ttl": lambda copy, id: copy.ttl(id, INHERIT),
     "a ttl of never": lambda copy, id: copy.ttl(id, INHERIT),
+    "extras": lambda copy, id: copy.extras(id, {}),
+    "long extras": lambda copy, id: copy.extras(id, {}),
     "a deletion": lambda copy, id: copy.undelete(id),
     "the deletion of all": lambda copy, id: copy.undelete(id),
     "another type": lambda copy, id: copy.retype("model"),
@@ -110,6 +114,7 @@ def properties(first: str, second: str) -> dict[str, Set]:
         "description": lambda copy, n: copy.describe(first, "no.."[:n] or None),
         "description of all": lambda copy, n: copy.describe(None, "no.."[:n] or None),
         "ttl": lambda copy, n: copy.ttl(first, (INHERIT, 60, None)[n]),
+        "extras": lambda copy, n: copy.extras(first, {"f": {"k": (1, True)[n - 1]}} if n else {}),
     }
 
 

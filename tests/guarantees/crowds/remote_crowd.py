@@ -199,7 +199,7 @@ def _change_ids(view: View) -> list[str]:
 
 def _said(state: State) -> Any:
     """What must be the same on all sides."""
-    fields = ("number", "digest", "tags", "metadata", "description", "ttl")
+    fields = ("number", "digest", "tags", "metadata", "description", "ttl", "extras")
     versions = {v["id"]: {field: v.get(field) or None for field in fields} for v in state.live()}
     return versions, state.aliases
 

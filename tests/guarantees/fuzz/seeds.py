@@ -39,6 +39,7 @@ COLLECTION: dict[str, dict[str, Any]] = {
     "collection": {**PLACE, "type": "dataset"},
     "version": VERSION_FIELDS,
     "link": {**VERSION_FIELDS, "id": OTHER, "number": 1, "run": "local/digits/r1", "parents": [ID], "source": {**PLACE, "number": 3}},
+    "part": {"upsert": "job-1", "tree": TREE_HEX, "size": 5, "files": 1, "writer": "w", "run": None},
     "alias": {"alias": "prod", "id": ID, "old": None},
     "tags": {"id": ID, "add": ["good"], "remove": ["bad"]},
     "metadata": {"id": ID, "set": {"lr": 0.1, "layers": [1, {"width": None}]}, "blobs": {"long": OTHER}, "remove": ["old"]},
@@ -46,7 +47,8 @@ COLLECTION: dict[str, dict[str, Any]] = {
     "ttl": {"id": ID, "old": "inherit", "new": 86400},
     "keep": {"old": None, "new": "last:3, best:loss:min"},
     "origins": {"id": ID, "entries": {"a/b": {**PLACE, "number": 3, "id": OTHER, "path": "a/b"}}, "blob": None},
-    "part": {"upsert": "job-1", "tree": TREE_HEX, "size": 5, "files": 1, "writer": "w", "run": None},
+    "extras": {"id": ID, "entries": {"a/b": {"label": "cat", "boxes": [[1, 0.5], {"k": None}]}}, "blob": None},
+    "part extras": {"upsert": "job-1", "tree": TREE_HEX, "blob": OTHER},
     "drop": {"upsert": "job-2", "tree": TREE_HEX},
     "finish": {"upsert": "job-1", "id": ID},
     "renumber": {"numbers": {ID: 4, OTHER: 0}},
@@ -87,7 +89,7 @@ def lines(table: dict[str, dict[str, Any]]) -> list[bytes]:
     """Inputs of a log: lines of lists of changes, an entry each."""
     made = changes(table)
     one_each = b"".join(encode_json([change]) for change in made)
-    first = 3 if table is COLLECTION else 1  # what the others are said of
+    first = 4 if table is COLLECTION else 1  # what the others are said of
     return [encode_json(made), one_each, *(encode_json([*made[:first], change]) for change in made[first:])]
 
 

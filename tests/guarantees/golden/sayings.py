@@ -1,5 +1,6 @@
 """What golden repositories of all that is said are made of: of versions, collections and runs."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from artstore.api.recording import Recording, start
 from artstore.domain.collection import Path as Name
 from artstore.domain.properties import NEVER, Properties
 from artstore.errors import MissingObject
+from artstore.operations.saving.draft import Draft
 from artstore.store.refs import Refs
 from artstore.store.transaction import Transaction
 from tests.guarantees.golden.make import IN, Expected, Place, told
@@ -202,6 +204,57 @@ def upserts(g: Place) -> Expected:
     return told({"data": collection("dataset", version(union), aliases={"all": 0}, unfinished=unfinished)})
 
 
+def extras(g: Place) -> Expected:
+    """Keys of entries: in the log, in a blob, in parts of an upsert, of a copy, and of links with and without a source."""
+    odd = {"numbers": [1, 1.0, 0.1, True, None, 1e300], "ü": {"nested": {"deep": "\n"}}}
+    short = {"f": {"label": "cat"}, "blob": odd, "sub/" + os.fsdecode(b"latin-\xe9"): {"blob": "0" * 64}}
+    long = {"f": {"boxes": LONG}}
+    name = Name("local", "uncategorized", "data")
+
+    def add(draft: Draft, files: Files, keys: dict[str, Any]) -> None:
+        draft.add_folder(g.folder(files))
+        for path, extra in keys.items():
+            draft.extra(path).update(extra)
+
+    first: Files = {"f": "1", "blob": "1", "sub/" + os.fsdecode(b"latin-\xe9"): "1"}
+    for files, keys in ((first, short), ({"f": "2"}, long), ({"f": "3"}, {})):
+        with g.repository.draft() as draft:
+            add(draft, files, keys)
+            draft.save(name, type="dataset")
+    for number in (0, 1):
+        g.repository.link(g.repository.find(f"data:v{number}"), "links")
+    g.repository.copy("data:v0", "copy")
+    g.repository.delete("data:v1", delete_aliases=True)
+
+    def add_part(upsert: str, number: int, keys: dict[str, Any]) -> None:
+        with g.repository.draft() as draft:
+            add(draft, {f"p{number}": "p", "same": "s"}, keys)
+            draft.save_part(name._replace(name="together"), upsert, type="dataset", writer=f"worker {number}")
+
+    for upsert in ("whole", "open"):
+        for number, keys in enumerate([{"p0": odd, "same": {"by": 0}}, {"p1": {"by": 1}, "same": {"and": 1}}, {}]):
+            add_part(upsert, number, keys)
+    with objects_lost():
+        add_part("open", 2, {"p2": {"lost": True}})
+    g.repository.finish("together", "whole")
+    there = {"entity": "local", "project": "uncategorized", "name": "data"}
+    made = [version(first, extras=short), version({"f": "2"}, extras=long, live=False), version({"f": "3"})]
+    linked = [version(first, extras=short, source=there | {"number": 0})]
+    linked += [version({"f": "2"}, extras=long, source=there | {"number": 1})]
+    parts: list[dict[str, Any]] = [listed({f"p{number}": "p", "same": "s"}) for number in range(3)]
+    parts[0] |= {"extras": {"p0": odd, "same": {"by": 0}}}
+    parts[1] |= {"extras": {"p1": {"by": 1}, "same": {"and": 1}}}
+    whole = {"p0": odd, "p1": {"by": 1}, "same": {"by": 0, "and": 1}}
+    union = version({"p0": "p", "p1": "p", "p2": "p", "same": "s"}, extras=whole)
+    unfinished = {"open": {f"worker {number}": part for number, part in enumerate(parts)}}
+    return told({
+        "data": collection("dataset", *made),
+        "links": collection("dataset", *linked),
+        "copy": collection("dataset", version(first, extras=short)),
+        "together": collection("dataset", union, unfinished=unfinished),
+    })  # fmt: skip
+
+
 # -- runs --
 
 
@@ -342,6 +395,7 @@ ALL = [
     renamed,
     links,
     upserts,
+    extras,
     runs,
     definitions,
     run_files,

@@ -6,6 +6,7 @@
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from blake3 import blake3
 
 from artstore.domain.collection import VersionState
 from artstore.domain.digest import BLOB, Digest
+from artstore.domain.extras import extras_of
 from artstore.domain.run import RunState
 from artstore.domain.tree import DIRECTORY, REFERENCE
 from artstore.repository import Repository
@@ -38,12 +40,17 @@ def by_reader(root: Path) -> Told:
         return {os.fsdecode(path): [kind, size, digest] for path, kind, size, digest in found}
 
     def version(v: dict[str, Any]) -> Told:
-        origins = json.loads(text(v["origins"])) if isinstance(v["origins"], bytes) else v["origins"]
+        origins, extras = plain({key: v[key] for key in ("origins", "extras")}).values()
         said = {key: v[key] for key in ("id", "digest", "size", "live", "run", "tags", "ttl")}
         said |= {"count": v["files"], "parents": [ids.get(id, id) for id in v["parents"]], "source": v.get("source")}
         said |= {"description": text(v["description"]), "metadata": plain(v["metadata"]), "origins": origins}
         said |= {"author": v["author"]} if "author" in v else {}
+        said |= {"extras": extras} if extras else {}
         return said | ({"files": files(reader.files(v["id"]))} if v["live"] else {})
+
+    def part(p: dict[str, Any]) -> dict[str, Any]:
+        """Its files, and their extras."""
+        return files(reader.below(p)) | (plain({"extras": p["extras"]}) if p.get("extras") else {})
 
     def collection(state: dict[str, Any]) -> Told:
         numbers = {v["id"]: number for number, v in state["versions"].items()}
@@ -54,7 +61,7 @@ def by_reader(root: Path) -> Told:
             "description": text(state["description"]),
             "metadata": plain(state["metadata"]),
             "aliases": {alias: numbers[id] for alias, id in state["aliases"].items()},
-            "unfinished": {u: {p["writer"]: files(reader.below(p)) for p in ps} for u, ps in state["upserts"].items()},
+            "unfinished": {u: {p["writer"]: part(p) for p in ps} for u, ps in state["upserts"].items()},
             "versions": {str(number): version(v) for number, v in state["versions"].items()},
         }
 
@@ -122,7 +129,11 @@ def by_package(repository: View, *, absent: bool = False) -> Told:
         said |= {"live": live, "tags": sorted(v.get("tags", [])), "ttl": v.get("ttl", "inherit"), "origins": origins(v)}
         said |= {"description": described(v), "metadata": metadata(v)}
         said |= {"author": v["author"]} if "author" in v else {}
-        return said | ({"files": files(v["digest"])} if live else {})
+        extras = extras_of(v, partial(repository.objects.read, BLOB))
+        return said | ({"extras": extras} if extras else {}) | ({"files": files(v["digest"])} if live else {})
+
+    def part(p: dict[str, Any]) -> dict[str, Any]:
+        return files(p["tree"]) | ({"extras": json.loads(text(p["extras"]))} if p.get("extras") else {})
 
     def run_files(state: RunState) -> dict[str, list[Any]]:
         def digest(path: str) -> str:
@@ -143,7 +154,7 @@ def by_package(repository: View, *, absent: bool = False) -> Told:
             "description": described(vars(state)),
             "metadata": metadata(vars(state)),
             "aliases": {alias: state.versions[id]["number"] for alias, id in state.aliases.items()},
-            "unfinished": {u: {p["writer"]: files(p["tree"]) for p in parts} for u, parts in state.upserts.items()},
+            "unfinished": {u: {p["writer"]: part(p) for p in parts} for u, parts in state.upserts.items()},
             "versions": {str(v["number"]): version(v) for v in state.versions.values()},
         }
     runs = {}

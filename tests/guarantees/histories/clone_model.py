@@ -8,6 +8,7 @@ write of that value, made over all writes of it that the clone knew of. A push a
 - a pull reads what the remote reads, unless all that was said there since is by this clone, or was overwritten by it.
 """
 
+import json
 from typing import Any, NamedTuple
 
 from artstore.domain.collection import INHERIT, State
@@ -18,6 +19,7 @@ TAGS = ("red", "green")
 ALIASES = ("prod", "best")
 KEYS = ("loss", "note")
 UNSET = {"alias": None, "tag": False, "description": None, "live": True, "metadata": None, "ttl": INHERIT, "keep": None}
+UNSET |= {"extras": None}
 """What is read of each kind before anybody writes it."""
 
 
@@ -57,6 +59,7 @@ def reading(state: State) -> Reading:
         read |= {("metadata", id, key): version.get("metadata", {}).get(key) for key in KEYS}
         read["description", id] = version.get("description")
         read["ttl", id] = version.get("ttl", INHERIT)
+        read["extras", id] = json.dumps(version["extras"]) if "extras" in version else None
     return read
 
 

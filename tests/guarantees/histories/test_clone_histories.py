@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from artstore.domain.collection import INHERIT, State
+from artstore.domain.collection import Path as Collection
 from artstore.domain.properties import NEVER, Properties
 from artstore.errors import Conflict, MissingObject
 from artstore.repository import Repository
@@ -26,7 +27,7 @@ from tests.support.checks import check
 from tests.support.folders import make_tree
 
 ACTS = ["save", "release", "alias", "unalias", "tag", "untag", "meta", "describe", "about", "ttl", "delete", "undelete"]
-ACTS += ["keep", "make", "rename"]
+ACTS += ["keep", "make", "rename", "extras"]
 EXCHANGES = ["push", "push", "push", "pull", "pull", "pull", "fetch"]
 Step = tuple[int, str, int, int]
 
@@ -80,6 +81,12 @@ class History:
     def _save(self, repository: Repository, name: str, **more: Any) -> None:
         repository.put(str(make_tree(self.folder / "src", {"f": str(self._new())})), name, **more)
 
+    def _save_with_extras(self, repository: Repository, path: Collection, n: int) -> None:
+        with repository.draft() as draft:
+            draft.add_bytes(str(self._new()).encode(), "f")
+            draft.extra("f")["count"] = [self._count] * (1 if n else 2000)
+            draft.save(path)
+
     def step(self, who: int, action: str, n: int, m: int) -> None:
         clone = self.clones[who % len(self.clones)]
         if action in ("push", "pull"):
@@ -108,7 +115,9 @@ class History:
 
     def _act(self, repository: Repository, state: State, action: str, n: int, m: int) -> None:
         name, alias, tag = state.path.name, ALIASES[m], TAGS[m]
-        if action in ("save", "release"):
+        if action == "extras":
+            self._save_with_extras(repository, state.path, n)
+        elif action in ("save", "release"):
             self._save(repository, name, aliases=(alias,) if action == "release" else ())
         elif action == "about":
             about = [{"description": f"text {self._new()}"}, {"tags": (tag,)}, {"no_tags": (tag,)}][n % 3]

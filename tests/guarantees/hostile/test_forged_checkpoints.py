@@ -98,6 +98,7 @@ IN_VERSIONS = [
     "withdrawn",
     "source",
     "origins",
+    "extras",
     "other",
 ]
 

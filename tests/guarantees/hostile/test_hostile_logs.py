@@ -216,6 +216,10 @@ def _bad_changes(id: str) -> dict[str, dict[str, Any]]:
         "tags numbers": change("tags", id=id, add=[1], remove=[]), "tags of nobody": change("tags", id="c" * 64, add=["t"], remove=[]),
         "metadata list": change("metadata", id=id, set=[1], blobs={}, remove=[]), "metadata blob": change("metadata", id=id, set={}, blobs={"k": "../x"}, remove=[]),
         "description number": change("description", id=id, old=None, new=5, blob=None), "description blob": change("description", id=id, old=None, new=None, blob="x"),
+        **{f"extras {what}": change("extras", **({"id": id, "entries": {}, "blob": None} | wrong)) for what, wrong in {
+            "of nobody": {"id": "c" * 64}, "of all": {"id": None}, "list": {"entries": [1]}, "text": {"entries": {"f": "k"}}, "empty": {"entries": {"f": {}}},
+            "many": {"entries": {"f": {str(n): n for n in range(101)}}}, "torn": {"entries": {"f": {"\ud800": 1}}}, "blob": {"blob": "../x"}}.items()},
+        "part extras of nobody": change("part extras", upsert="u", tree="c" * 64, blob=None), "part extras blob": change("part extras", upsert="u", tree="c" * 64, blob="x"),
         "delete nobody": change("delete", id="c" * 64, reason=None), "delete collection text": change("delete collection", ids="abc"),
         "moved from self": change("moved from", entity="local", project="uncategorized", name="data", number=1, digest="0" * 64),
         "moved from up": change("moved from", entity="..", project="..", name="..", number=1, digest="0" * 64), "moved to self": change("moved to", entity="local", project="uncategorized", name="data"),
