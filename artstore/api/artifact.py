@@ -12,6 +12,7 @@ from artstore.api.recording import Recording, session
 from artstore.api.runs import RunRecord
 from artstore.api.settings import for_run
 from artstore.api.stored import Stored, new_aliases, ttl_seconds
+from artstore.backends.callers import warn_caller
 from artstore.backends.owner import this_process
 from artstore.domain.collection import INHERIT, Path
 from artstore.domain.difference import VersionDiff, differences
@@ -21,7 +22,7 @@ from artstore.domain.names import collection_named, parse_spec
 from artstore.domain.properties import Properties
 from artstore.domain.run import RunPath
 from artstore.domain.upserts import refuse_incremental
-from artstore.domain.wording import human
+from artstore.domain.wording import count, human
 from artstore.errors import Conflict, InvalidType, NotFound
 from artstore.operations.finding.catalog import decoded_run
 from artstore.operations.finding.lookup import Home, Version
@@ -259,8 +260,13 @@ class Artifact(Described):
                 Path(*run.home, self._name), type=self._type, properties=properties, run=producer, upsert=upsert,
                 writer=writer, incremental=self._incremental, origins=self._drafting.origins(), reuse=reuse,
             )  # fmt: skip
+            extras = {} if saved.is_new else draft.extras()
         self._drafting.announce_saved()
         stored = Stored(run.root, Version(saved.collection, saved.collection.versions[saved.id]))
+        if lost := sum(not stored.has_extra(path, keys) for path, keys in extras.items()):
+            name = stored.found().name
+            what = f"dropped the extra keys of {count(lost, 'file')}"
+            warn_caller(f"{what}: {name} has the same content, and its entries never change")
         self._become(stored)
         run.repository.retain(saved.collection)
         run.repository.tidy()

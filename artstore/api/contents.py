@@ -260,11 +260,11 @@ class Contents(ArtifactFiles):
         below = None if name is None else normal_path(name)
         return self._add_targets(*references.named_targets(uri, below, checksum=checksum, most=most))
 
-    def add_uri(self, uri: str, path: str, *, overwrite: bool) -> None:
+    def add_uri(self, uri: str, path: str, *, overwrite: bool) -> Entry:
         """Add a reference of which only the URI is recorded, at this path."""
         self._refuse_logged("add_entry")
         targets = references.named_targets(uri, normal_path(path), checksum=False, most=1)
-        self._add_targets(*targets, overwrite=overwrite)
+        return self._add_targets(*targets, overwrite=overwrite)[0]
 
     def _add_targets(self, name: str | None, targets: list[Target], *, overwrite: bool = False) -> list[Entry]:
         with self._drafting.changing() as draft:

@@ -37,7 +37,7 @@ class ArtifactManifestEntry(metaclass=ABCMeta):  # noqa: B024  entries are regis
             ref: The URI of content that stays where it is. It isn't asked for it.
             birth_artifact_id: Accepted as in W&B; it changes nothing.
             size: The size in bytes; by default that of the local file.
-            extra: Accepted as in W&B; it changes nothing.
+            extra: Keys of your own, which the entry keeps.
             local_path: The file.
             skip_cache: Accepted as in W&B; it changes nothing.
 

@@ -148,6 +148,10 @@ class Drafting:
         """Record that the entry at a path came from another version, with this digest."""
         self._origins[path] = origin, digest
 
+    def extra(self, path: str) -> dict[str, Any]:
+        """The user's keys of the entry at a path, to be edited."""
+        return {} if self._draft is None else self._draft.extra(path)
+
     # -- which local files were added --
 
     def note_source(self, path: str, local: str | None) -> None:

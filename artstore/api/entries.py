@@ -6,9 +6,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from urllib.parse import quote
 
+from artstore.api.extra import Extra
 from artstore.api.progress.scripts import shown
 from artstore.api.stored import Stored
-from artstore.backends.callers import warn_caller
 from artstore.domain.names import printable
 from artstore.domain.selection import Selection
 from artstore.domain.tree import REFERENCE, Folder
@@ -55,23 +55,8 @@ class Files(Protocol):
         The fields are that version's collection, id and number, and the path there.
         """
 
-
-class _Extra(dict[str, str]):
-    """What is known about a reference. Keys of one's own are left out with a warning."""
-
-    def __setitem__(self, key: str, value: str) -> None:
-        warn_caller(f"dropped '{key}': an entry's extra keeps what the place of a reference reports")
-
-    def update(self, *given: Any, **more: Any) -> None:
-        """Warn of each key, and set none."""
-        for key, value in dict(*given, **more).items():
-            self[key] = value
-
-    def setdefault(self, key: str, default: Any = None) -> Any:
-        """The value of a key, if it is known; else warn."""
-        if key not in self:
-            self[key] = default
-        return self.get(key, default)
+    def extra(self, path: str) -> dict[str, Any]:
+        """The user's keys of the entry at a path. Those of a draft can be edited."""
 
 
 class Entry:
@@ -194,23 +179,31 @@ class Entry:
         return _url_of(origin_in(self.stored_in("be referenced").found(), self.path))
 
     @property
-    def extra(self) -> dict[str, str]:
-        """What else is known about a reference: `etag` and `versionID`, if its place reports them."""
-        if not self.is_reference:
-            return _Extra()
-        known = {"etag": self.raw[5] if self.raw[4] == "etag" else None, "versionID": self.raw[6]}
-        return _Extra({key: value for key, value in known.items() if value is not None})
+    def extra(self) -> Extra:
+        """Keys of your own, and for a reference `etag` and `versionID`, if its place reports them.
+
+        Keys can be set until the artifact is logged. They are stored with the version, and don't change its digest.
+        """
+        with self._owner.held() as held:
+            own = held.extra(self.path)
+        return Extra(own, self._reported(), lambda: None if self._owner.is_draft() else self._owner.name)
 
     @extra.setter
     def extra(self, given: dict[str, Any]) -> None:
-        known = self.extra
-        known.update({key: value for key, value in given.items() if key not in known})
+        self.extra.replace(given)
+
+    def _reported(self) -> dict[str, str]:
+        """What the place of a reference reports of it."""
+        if not self.is_reference:
+            return {}
+        known = {"etag": self.raw[5] if self.raw[4] == "etag" else None, "versionID": self.raw[6]}
+        return {key: value for key, value in known.items() if value is not None}
 
     def to_json(self) -> dict[str, Any]:
         """The entry as a dict with W&B's keys: what isn't known is left out."""
         known = {"ref": self.ref, "size": self.size, "local_path": self.local_path}
         told = {key: value for key, value in known.items() if value is not None}
-        return {"path": self.path, "digest": self.digest, **told, "extra": self.extra}
+        return {"path": self.path, "digest": self.digest, **told, "extra": dict(self.extra)}
 
     def stored_in(self, verb: str) -> Stored:
         """The stored version that has this entry.

@@ -29,21 +29,26 @@ class Manifest(SaysWhy):
     def add_entry(self, entry: Entry | ArtifactManifestEntry, overwrite: bool = False) -> None:
         """Add an entry of a logged artifact under its own path, whose content is shared, or one that was described.
 
+        It keeps its `extra`.
+
         Raises:
             Conflict: If the path has other content, and `overwrite` is False (also a ValueError).
             InvalidValue: If the path isn't valid, or neither a file nor a URI is described.
             ArtifactFinalizedError: If the artifact is logged.
         """
         if isinstance(entry, Entry):
-            self._owner.add_entry_of(entry, entry.path, overwrite=overwrite)
-            return
+            added = self._owner.add_entry_of(entry, entry.path, overwrite=overwrite)
+        else:
+            added = self._add_described(entry, overwrite)
+        added.extra = entry.extra
+
+    def _add_described(self, entry: ArtifactManifestEntry, overwrite: bool) -> Entry:
         parse_path(normal_path(entry.path))  # raises
         if entry.ref is not None:
-            self._owner.add_uri(entry.ref, entry.path, overwrite=overwrite)
-        elif entry.local_path is not None:
-            self._owner.add_file(entry.local_path, entry.path, overwrite=overwrite)
-        else:
-            raise InvalidValue(f"entry '{printable(entry.path)}' has no content: it needs local_path or ref")
+            return self._owner.add_uri(entry.ref, entry.path, overwrite=overwrite)
+        if entry.local_path is not None:
+            return self._owner.add_file(entry.local_path, entry.path, overwrite=overwrite)
+        raise InvalidValue(f"entry '{printable(entry.path)}' has no content: it needs local_path or ref")
 
     def remove_entry(self, entry: Entry) -> None:
         """Remove an entry from a draft.

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 from artstore.api.handles import opened
 from artstore.domain.codec import same_json
 from artstore.domain.collection import INHERIT, LONGEST_TTL, Path
+from artstore.domain.extras import Extras
 from artstore.domain.metadata import normalise
 from artstore.domain.names import check_alias, check_new_alias, check_tags
 from artstore.domain.properties import NEVER, Properties
@@ -107,6 +108,7 @@ class Stored:
         self._number = number
         self._edits: Edits | None = None
         self._origins: dict[str, dict[str, Any]] | None = None
+        self._extras: Extras | None = None
 
     def __reduce__(self) -> Any:
         """It is pickled and copied as its place in the repository, with the edits."""
@@ -218,6 +220,20 @@ class Stored:
         if self._origins is None:
             self._origins = self.repository.lookup.origins(self._found)
         return self._origins
+
+    def extra(self, path: str) -> dict[str, Any]:
+        """A copy of the user's keys of the entry at a path."""
+        return copy.deepcopy(self.extras().get(path, {}))
+
+    def has_extra(self, path: str, keys: dict[str, Any]) -> bool:
+        """Whether the entry at a path has exactly these keys."""
+        return same_json(self.extras().get(path, {}), keys)
+
+    def extras(self) -> Extras:
+        """The user's keys of all entries that have any, by path. They are read once, because they never change."""
+        if self._extras is None:
+            self._extras = self.repository.lookup.extras(self._found)
+        return self._extras
 
     def entry(self, path: str) -> Entry:
         """The entry at a path. Raises NoEntry, with similar paths as its hint."""

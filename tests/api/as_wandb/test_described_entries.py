@@ -32,6 +32,15 @@ def test_a_described_uri_is_a_reference_that_was_not_asked(here: Path) -> None:
     assert (entry.ref, entry.digest_algorithm()) == ("s3://no-such-bucket/b", "URI")
 
 
+def test_a_described_entry_keeps_its_extra(here: Path) -> None:
+    Path("local.txt").write_text("hello")
+    artifact = wandb.Artifact("data", "dataset")
+    for path, content in (("file", {"local_path": "local.txt"}), ("away", {"ref": "s3://no-such-bucket/b"})):
+        artifact.manifest.add_entry(ArtifactManifestEntry(path, "", extra={"etag": "abc", "k": [1]}, **content))
+    logged = log(artifact)
+    assert logged.get_entry("file").extra == logged.get_entry("away").extra == {"etag": "abc", "k": [1]}
+
+
 @pytest.mark.parametrize("path", ["../a", "/a", "C:\\a", "a/../b", ""])
 def test_a_described_entry_stays_below_the_artifact(here: Path, path: str) -> None:
     with pytest.raises(ValueError, match="Invalid artifact path"):

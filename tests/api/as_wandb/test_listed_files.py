@@ -1,7 +1,6 @@
 """Files and entries as W&B's scripts look at them: `files()`, the manifest, references to other artifacts."""
 
 from pathlib import Path
-from typing import Any
 
 import fsspec
 import pytest
@@ -107,29 +106,3 @@ def test_wandbs_uri_of_an_entry_has_the_versions_id_alone(here: Path) -> None:
         artifact.add_reference("wandb-artifact://model/f")
     source.delete(delete_aliases=True)
     assert artifact.add_reference(f"wandb-artifact://{source.id}/f", "again")  # by the link, which has it still
-
-
-def test_a_key_of_ones_own_in_an_entrys_extra_is_left_out_with_a_warning(here: Path) -> None:
-    entry = draft().get_entry("f")
-    with pytest.warns(
-        UserWarning, match="dropped 'mine': an entry's extra keeps what the place of a reference reports"
-    ):
-        entry.extra["mine"] = "1"
-    assert entry.extra == {}
-
-
-@pytest.mark.parametrize(
-    "keep",
-    [
-        lambda entry: entry.extra.update(mine=1),
-        lambda entry: entry.extra.update({"mine": 1}),
-        lambda entry: entry.extra.setdefault("mine", 1),
-        lambda entry: setattr(entry, "extra", {"mine": 1}),
-        lambda entry: setattr(entry, "extra", entry.extra | {"mine": 1}),
-    ],
-)
-def test_no_way_to_keep_a_key_in_an_entry_s_extra_is_silent(here: Path, keep: Any) -> None:
-    entry = draft().get_entry("f")
-    with pytest.warns(UserWarning, match="dropped 'mine': an entry's extra keeps") as said:
-        keep(entry)
-    assert [warning.filename for warning in said] == [__file__] and entry.extra == {}
