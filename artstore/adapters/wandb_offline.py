@@ -244,6 +244,7 @@ def _logged(repository: Repository, run: RunPath, artifact: Any) -> Taken:
             if b64encode(content.md5).decode() != entry.digest:
                 raise Damage(f"the file that W&B staged for its entry {printable(entry.path)} differs from the log")
             add_checked(draft, entry.local_path, entry.path, content.digest)
+            draft.extra(entry.path).update((item.key, _value_of(item.value_json)) for item in entry.extra)
         metadata = json.loads(artifact.metadata) if artifact.metadata else {}
         properties = Properties(description=artifact.description or None, metadata=metadata)
         aliases = (alias_from(alias) for alias in artifact.aliases if alias != "latest")

@@ -391,6 +391,7 @@ def test_an_offline_run_of_wandb_keeps_what_it_recorded(
         "me/proj/abcd1234",
         ("said", {"k": 1, "wandb": {"run": "me/proj/abcd1234"}}),
     )
+    assert repo.lookup.extras(found) == {"sub/b c.txt": {"label": "b", "boxes": [[0, 0.5], None]}}
     assert list(state.logged) == [found.version["id"]]
     assert cli("get", "me/proj/data:v0", "--root", "got").code == 0
     assert snapshot(tmp_path / "got") == {"a.txt": (False, b"a"), "sub": None, "sub/b c.txt": (False, b"b" * 1000)}

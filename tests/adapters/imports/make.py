@@ -167,6 +167,7 @@ def make_wandb(folder: Path) -> str:
             run.log({"loss": 1 / (step + 1), "acc": {"top1": step}})
         artifact = wandb.Artifact("data", "dataset", description="said", metadata={"k": 1})
         artifact.add_dir(str(folder / "d"))
+        artifact.manifest.entries["sub/b c.txt"].extra |= {"label": "b", "boxes": [[0, 0.5], None]}
         run.log_artifact(artifact, aliases=["best"])
         run.summary["final"] = 3
         run.config.update({"late": True})
