@@ -16,6 +16,7 @@ from artstore.cli.output import from_option, json_option, open_repository, open_
 from artstore.cli.streams import Long
 from artstore.domain.collection import INHERIT, Path, State, VersionState, author_of, id_of_state, is_live
 from artstore.domain.digest import short
+from artstore.domain.extras import Extras
 from artstore.domain.names import check_type, collection_named, is_run_table, printable
 from artstore.domain.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry
 from artstore.domain.wording import count, first_of, human, moment, typed
@@ -224,12 +225,12 @@ def _collection(state: State) -> dict[str, Any]:
 
 
 def _list_files(repository: View, found: Version, path: str | None, recursive: bool, as_json: bool) -> None:
-    tree, prefix = found.tree, b""
+    tree, prefix, extras = found.tree, b"", repository.lookup.extras(found) if as_json else {}
     path = (path or "").removeprefix("./").strip("/")
     if path not in ("", "."):
         entry = repository.entry(found, path)
         if entry.kind != DIRECTORY:
-            _print_entries([(os.fsencode(path), entry)], as_json)
+            _print_entries([(os.fsencode(path), entry)], extras, as_json)
             return
         tree, prefix = entry.digest, os.fsencode(path) + b"/"
     if recursive:
@@ -237,13 +238,13 @@ def _list_files(repository: View, found: Version, path: str | None, recursive: b
         entries = ((prefix + name, entry) for name, entry in walk if entry.kind != DIRECTORY or not entry.files)
     else:
         entries = ((prefix + entry.name, entry) for entry in repository.folder(tree))
-    _print_entries(entries, as_json)
+    _print_entries(entries, extras, as_json)
 
 
-def _print_entries(entries: Iterable[tuple[bytes, Entry]], as_json: bool) -> None:
+def _print_entries(entries: Iterable[tuple[bytes, Entry]], extras: Extras, as_json: bool) -> None:
     """Print one line for each entry at once, so that a million entries take no memory."""
     if as_json:
-        output.print_each(_entry(path, entry) for path, entry in entries)
+        output.print_each(_entry(os.fsdecode(path), entry, extras) for path, entry in entries)
         return
     marks = {DIRECTORY: "/", EXECUTABLE: "*", REFERENCE: "@"}
     out = Long()
@@ -252,8 +253,9 @@ def _print_entries(entries: Iterable[tuple[bytes, Entry]], as_json: bool) -> Non
         out.write(f"{size:>10}  {printable(path)}{marks.get(entry.kind, '')}\n")
 
 
-def _entry(path: bytes, entry: Entry) -> dict[str, Any]:
-    value: dict[str, Any] = {"path": os.fsdecode(path), "kind": _KINDS[entry.kind], "size": entry.size}
+def _entry(path: str, entry: Entry, extras: Extras) -> dict[str, Any]:
+    value: dict[str, Any] = {"path": path, "kind": _KINDS[entry.kind], "size": entry.size}
+    value |= {"extra": extras[path]} if path in extras else {}
     if entry.kind == REFERENCE:
         return value | {"uri": entry.uri}
     return value | {"digest": entry.digest.hex()} | ({"files": entry.files} if entry.kind == DIRECTORY else {})

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Iterator
 from itertools import islice
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -18,7 +18,7 @@ from artstore.store.runfiles import RunFile
 from artstore.web.drawing import coloured_mask
 from artstore.web.guard import FILES, FRAMED
 from artstore.web.previews import HEAD, IMAGE, PAGE, Preview, image_type, played_type, preview
-from artstore.web.render import page, repository_of, text_in, version_in
+from artstore.web.render import flat, page, repository_of, text_in, version_in
 from artstore.web.sources import RunFiles, Source, StoredFile, VersionFiles, run_in, source_in
 
 _ENTRIES = 500
@@ -63,11 +63,12 @@ def browse(request: Request) -> Response:
             for one in entries
         ]  # fmt: skip
         return _folder(request, source, path, listed, entry.files, entry.size)
+    keys = repository.lookup.extras(found).get(path, {})
     if entry.kind == REFERENCE:
         shown = Preview("none", None, "No preview for a reference: its content isn't stored here.")
-        return _shown(request, source, path, shown, entry.size, entry.uri, reference=True)
+        return _shown(request, source, path, shown, entry.size, entry.uri, keys, reference=True)
     shown = preview(request, source, StoredFile(path, entry.size, lambda: repository.open(entry)))
-    return _shown(request, source, path, shown, entry.size, entry.digest.hex())
+    return _shown(request, source, path, shown, entry.size, entry.digest.hex(), keys)
 
 
 def browse_run(request: Request) -> Response:
@@ -75,7 +76,7 @@ def browse_run(request: Request) -> Response:
     repository, run, path = repository_of(request), run_in(request), _path_in(request)
     source = RunFiles(repository, run)
     if path and (file := source.find(path)) is not None:
-        return _shown(request, source, path, preview(request, source, file), file.size, None)
+        return _shown(request, source, path, preview(request, source, file), file.size, None, {})
     below = f"{path}/" if path else ""
     files = [file for file in repository.run_files(run).values() if file.path.startswith(below)]
     if path and not files:
@@ -108,11 +109,11 @@ def _folder(request: Request, source: Source, path: str, listed: list[Listed], f
 
 def _shown(
     request: Request, source: Source, path: str, shown: Preview, size: int | None, digest: str | None,
-    *, reference: bool = False,
+    keys: dict[str, Any], *, reference: bool = False,
 ) -> Response:  # fmt: skip
     return page(
         request, "file.html", f"{_title(source)} {path}", source=source, path=path, crumbs=_crumbs(path), size=size,
-        digest=digest, preview=shown, is_reference=reference,
+        digest=digest, preview=shown, is_reference=reference, extra=list(flat(keys)),
     )  # fmt: skip
 
 

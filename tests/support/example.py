@@ -65,6 +65,7 @@ def make(folder: Path) -> None:
             "images", "dataset", description=description, metadata={"scanner": {"dpi": 300}, HOSTILE: HOSTILE}
         )
         artifact.add_dir("data")
+        artifact.get_entry("images/00.png").extra |= {"label": {"digit": 7}, HOSTILE: HOSTILE}
         run.log_artifact(artifact, aliases=["raw"])
     png(images / "00.png", 99)
     (images / "11.png").unlink()

@@ -1,5 +1,6 @@
 """The page of a repository: seen by a real browser, and by who asks the server directly."""
 
+import html
 import os
 import re
 import socket
@@ -265,6 +266,14 @@ def test_a_file_is_downloaded_and_not_opened(served: Served, name: str) -> None:
     assert response.getheader("Content-Type") == "application/octet-stream"
     assert (response.getheader("Content-Disposition") or "").startswith("attachment; ")
     assert "sandbox" in (response.getheader("Content-Security-Policy") or "")
+
+
+def test_the_keys_of_an_entry_are_shown_beside_it(served: Served) -> None:
+    _, body = served.ask(f"/files/{HOME}/images/0?path=images/00.png")
+    rows = re.findall(r'<tr><th scope="row">(.*?)</th><td class="value">(.*?)</td></tr>', body.decode())
+    shown = {html.unescape(key): html.unescape(value) for key, value in rows}
+    assert shown == {"label.digit": "7", example.HOSTILE: example.HOSTILE}
+    assert b'"Extra"' not in served.ask(f"/files/{HOME}/images/0?path=images/01.png")[1]
 
 
 def test_an_image_that_is_opened_by_itself_runs_nothing(served: Served) -> None:

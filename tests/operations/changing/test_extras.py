@@ -1,5 +1,6 @@
 """Keys of entries go wherever their version goes, and what a stranger's repository holds in their place is refused."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from artstore.operations.saving.reliance import Reliance
 from artstore.repository import Repository
 from artstore.store.transaction import Transaction
 from tests.support.checks import check
+from tests.support.commands import Cli
 from tests.support.folders import make_tree
 from tests.support.forge import Forger
 
@@ -250,3 +252,14 @@ def test_keys_of_a_remote_that_are_malformed_refuse_its_collection(repo: Reposit
     with Repository.clone(repo.root, str(tmp_path / "clone"))[0] as other:
         assert extras(other, "good") == SHORT
         assert not other.refs.read(Collection("local", "uncategorized", "data")).exists
+
+
+# -- shown ---------------------------------------------------------------------------------------
+
+
+def test_ls_prints_the_keys_of_entries_as_json(repo: Repository, cli: Cli) -> None:
+    save(repo, "data", SHORT)
+    listed = {entry["path"]: entry.get("extra") for entry in json.loads(cli("ls", "data:v0", "-r", "--json").out)}
+    assert listed == {path: SHORT.get(path) for path in {"f", "blob", *SHORT}}
+    (one,) = json.loads(cli("ls", "data:v0", "f", "--json").out)
+    assert one["extra"] == SHORT["f"]
