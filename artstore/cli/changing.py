@@ -6,11 +6,11 @@ from artstore.cli.arguments import SPEC, metadata_from, pairs
 from artstore.cli.output import answer, json_option, open_repository
 from artstore.domain.collection import INHERIT, State
 from artstore.domain.metadata import normalise
-from artstore.domain.names import parse_spec
+from artstore.domain.names import parse_spec, printable
 from artstore.domain.properties import NEVER, Properties
 from artstore.domain.retention import seconds
-from artstore.domain.wording import count, human, typed
-from artstore.errors import InvalidValue
+from artstore.domain.wording import count, human, near, typed
+from artstore.errors import InvalidValue, NotFound
 from artstore.repository import Repository
 
 
@@ -84,9 +84,20 @@ def edit_command(
         else:
             keys = (normalise(metadata_from(metadata)) if metadata is not None else {}) | pairs(given)
             properties = Properties(description=description, metadata=keys, no_metadata=unset, ttl=_ttl(ttl))
+            if gone := [key for key in unset if key not in keys]:
+                _check_keys(repository, spec, gone)
             found = repository.edit(spec, properties)
             name, value = repository.lookup.named(found), {"spec": found.spec}
     answer(as_json, value, f"edited {name}")
+
+
+def _check_keys(repository: Repository, spec: str, keys: list[str]) -> None:
+    """Raises NotFound if a version's metadata lacks one of these keys, as `tag -d` does for a tag."""
+    found = repository.find(spec)
+    known = repository.properties(found)[1]
+    if missing := [key for key in keys if key not in known]:
+        what = f"{repository.lookup.named(found)} has no metadata key '{printable(missing[0])}'"
+        raise NotFound(what, hint=near(missing[0], known))
 
 
 def _ttl(text: str | None) -> int | str | None:
