@@ -15,7 +15,7 @@
     │   │   └── ArtifactStatusError       not possible before, or not after, it was logged (also AttributeError)
     │   │       ├── ArtifactNotLoggedError
     │   │       └── ArtifactFinalizedError
-    │   ├── AuthenticationError           never: there is no account, but W&B's scripts catch it
+    │   ├── AuthenticationError           a served repository doesn't accept the token
     │   ├── Refused                   6   would overwrite your changes; use --force
     │   └── StorageError              9   storage error: input/output, permission, read-only, no space
     │       ├── NoSpace                   no space or quota left

@@ -16,7 +16,7 @@ from artstore.backends.mounts import is_local
 from artstore.domain.digest import Digest
 from artstore.domain.ignore import DOWNLOADS, GIT_IGNORE_FILE, IGNORE_FILE, Rules
 from artstore.domain.names import printable
-from artstore.errors import ArtstoreError, storage_error
+from artstore.errors import ArtstoreError, InvalidValue, storage_error
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -158,6 +158,18 @@ def replace_file(path: str, data: bytes, temporary: str, *, sync: bool) -> None:
 def is_own(status: os.stat_result) -> bool:
     """Whether only this user (or root) can have written a file: they own it, and nobody else may write to it."""
     return status.st_uid in (os.geteuid(), 0) and not status.st_mode & 0o022
+
+
+def check_private(path: str) -> None:
+    """Raise InvalidValue unless a file or folder is this user's alone, and not a link. It may be absent."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return
+    if stat.S_ISLNK(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        mode = "700" if stat.S_ISDIR(status.st_mode) else "600"
+        what = f"{printable(path)} must be yours alone: it is a link, or others could read or change it"
+        raise InvalidValue(what, hint=f"make sure that you own it, and `chmod {mode}` it")
 
 
 def others_write(folder: str) -> bool:

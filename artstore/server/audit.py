@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from artstore.backends.files import open_regular, sync_file, sync_folder, write_fully
+from artstore.backends.files import check_private, open_regular, sync_file, sync_folder, write_fully
 from artstore.domain.digest import plain_digest
 from artstore.domain.names import printable
 from artstore.domain.redaction import redacted
 from artstore.errors import storage_error, translated
-from artstore.server.folder import check_private, make_server_folder
+from artstore.server.folder import make_server_folder
 
 _LONGEST_TEXT = 1000
 """Characters of a text in a record. Longer ones are cut."""

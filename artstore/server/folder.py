@@ -1,9 +1,8 @@
 """The folder in which a served repository's tokens and audit are, outside of everything that the repository shares."""
 
 import os
-import stat
 
-from artstore.backends.files import write_file
+from artstore.backends.files import check_private, write_file
 from artstore.backends.homes import state_folder
 from artstore.backends.storage import FolderStorage, Storage, is_url
 from artstore.domain.names import printable
@@ -36,15 +35,3 @@ def make_server_folder(folder: str) -> None:
         except FileExistsError:
             pass
     check_private(folder)
-
-
-def check_private(path: str) -> None:
-    """Raise InvalidValue unless a file or folder is this user's alone, and not a link. It may be absent."""
-    try:
-        status = os.lstat(path)
-    except FileNotFoundError:
-        return
-    if stat.S_ISLNK(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
-        mode = "700" if stat.S_ISDIR(status.st_mode) else "600"
-        what = f"{printable(path)} must be yours alone: others could read or change who may do what"
-        raise InvalidValue(what, hint=f"make sure that you own it and that it isn't a link, and `chmod {mode}` it")

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from artstore.backends.files import open_regular, remove_if_there, sync_folder, write_file
+from artstore.backends.files import check_private, open_regular, remove_if_there, sync_folder, write_file
 from artstore.backends.owner import this_process
 from artstore.domain.names import printable
 from artstore.domain.roles import Grant, Role, pattern_of
 from artstore.domain.wording import moment, near
 from artstore.errors import Conflict, InvalidValue, NotFound, Refused, storage_error, translated
-from artstore.server.folder import check_private, make_server_folder
+from artstore.server.folder import make_server_folder
 
 SECRET = re.compile(r"art_([0-9a-f]{8})_([A-Za-z0-9_-]{43})")
 """The form of a secret: the id of its token, and 256 random bits."""
