@@ -27,6 +27,7 @@ _FAMILIES: dict[str, dict[str, tuple[str, ...]]] = {
     "Share": {
         "remotes": ("remote", "push", "pull", "fetch", "clone"), "bundling": ("bundle",), "importing": ("import",),
     },
+    "Serve": {"tokens": ("token", "audit"), "login": ("login", "logout")},
     "Maintenance": {"keeping": ("fsck", "doctor", "gc", "keep", "prune", "du")},
     "Set up": {"settings": ("config", "completion", "help")},
     "W&B's own commands": {"artifact": ("artifact",)},

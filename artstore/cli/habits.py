@@ -16,7 +16,6 @@ WORDS = {
 }  # fmt: skip
 """Words of git, DVC, W&B and shells, and our commands for them. A group suggests those that it has."""
 
-_LOGIN = "there are no accounts; `artstore remote add NAME URL` adds a folder or bucket to share with"
 _CHECK = "`artstore fsck` checks what is stored, `artstore verify NAME FOLDER` compares a folder with a version"
 _OLDER = "`artstore get NAME:vN` restores an older version, `artstore alias NAME:vN ALIAS` moves an alias to it"
 _MATCHING = "`artstore ls --where CONDITION` lists matching versions"
@@ -41,8 +40,7 @@ HINTS = {
     "reset": "`artstore get NAME --root FOLDER --force` overwrites the changes in a folder",
     "revert": _OLDER, "rollback": _OLDER,
     "undo": "`artstore undelete NAME:vN` brings back a deleted version, `artstore get NAME:vN` restores an older one",
-    "login": _LOGIN, "logout": _LOGIN,
-    "whoami": "there are no accounts; `artstore log NAME` shows under which user's name versions were saved",
+    "whoami": "`artstore log NAME` shows under which user's name versions were saved",
     "tree": "`artstore ls -r NAME` lists all files of a version", "find": _MATCHING, "search": _MATCHING, "grep": _MATCHING,
     "sweep": _SWEEPS, "agent": _SWEEPS, "launch": _SWEEPS, "controller": _SWEEPS,
     "online": _NO_MODES, "offline": _NO_MODES, "enabled": _NO_MODES, "disabled": _NO_MODES,

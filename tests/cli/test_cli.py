@@ -39,7 +39,7 @@ OF_EACH_FAMILY = {
     "ui": "ui --help", "comparing": "diff data:v0 data", "changing": "alias data:v0", "linking": "registry ls",
     "running": "run no-such-command", "runs": "runs ls", "lineage": "lineage data", "automation": "automation ls", "pending": "pending ls",
     "remotes": "fetch", "bundling": "bundle create", "importing": "import dvc nowhere", "keeping": "fsck",
-    "settings": "config", "artifact": "artifact ls",
+    "settings": "config", "artifact": "artifact ls", "tokens": "token ls", "login": "logout https://host.example",
 }  # fmt: skip
 """One command of each family of the command line, which says the same each time."""
 
