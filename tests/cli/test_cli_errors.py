@@ -300,7 +300,7 @@ def test_a_key_that_is_both_set_and_unset(cli: Cli, work: Path) -> None:
     assert "'a'" in error(cli, "edit", "data", "--set", "a=1", "--unset", "a", code=3)[0]
     cli("edit", "data", "--set", "lr=1")
     missing = error(cli, "edit", "data", "--unset", "lrr", code=4)
-    assert missing == ("data:v0 has no metadata key 'lrr'", "did you mean 'lr'?")
+    assert missing == ("data:v1 has no metadata key 'lrr'", "did you mean 'lr'?")
 
 
 @pytest.mark.parametrize("command", ["put src -n new -t", "ls --project", "ls -t", "artifact put src -t"])
