@@ -273,7 +273,7 @@ class ArtifactFiles:
         with shown("getting", "got", self.name) as bar:
             how = Restore(selection, link, allow_missing_references=allow_missing_references, monitor=bar)
             done = stored.repository.get(found := stored.found(), _text(root), how)
-        for glob in selection.unmatched(found.tree, stored.repository.objects.read_tree):
+        for glob in selection.unmatched([found.tree], stored.repository.objects.read_tree):
             warn_caller(selection.chosen.told(glob))
         for path in done.missing:
             warn_caller(f"skipped '{printable(path)}' of {self.name}: what it refers to is gone")

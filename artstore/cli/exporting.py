@@ -77,7 +77,7 @@ def export_command(
         else:
             with _target(target, force, view) as file, _compressed(file, module) as out:
                 files, size = view.export(found, out, kind, selection=selection, monitor=bar)  # type: ignore[arg-type]
-        unmatched = selection.unmatched(found.tree, view.objects.read_tree)
+        unmatched = selection.unmatched([found.tree], view.objects.read_tree)
     for glob in () if as_json else unmatched:
         click.echo(f"warning: {selection.chosen.told(glob, '--')}", err=True)
     if output == "-":

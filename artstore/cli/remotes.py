@@ -167,6 +167,7 @@ def pull_command(
         start = time.monotonic()
         done = repository.pull(remote, specs, selection=selection, dry_run=dry_run, jobs=jobs, monitor=bar)
         short = repository.lookup.short
+    _warn_of_unmatched(done, selection, as_json)
     report(ctx, done, short, ("pulled", "would pull"), dry_run, as_json, time.monotonic() - start)
 
 
@@ -212,14 +213,15 @@ def clone_command(
     `origin`. To continue an interrupted clone, run the command again.
     """
     place = folder if folder is not None else _folder_for(url)
-    root = os.path.join(os.path.abspath(place), REPOSITORY)
+    root, selection = os.path.join(os.path.abspath(place), REPOSITORY), _selection(**options)
     start = time.monotonic()
     with Bar() as bar:
-        repository, done = Repository.clone(url, root, selection=_selection(**options), jobs=jobs, monitor=bar)
+        repository, done = Repository.clone(url, root, selection=selection, jobs=jobs, monitor=bar)
         short = repository.lookup.short
         repository.close()
     if not as_json:
         click.echo(f"cloned into {printable(os.path.relpath(place))}")
+    _warn_of_unmatched(done, selection, as_json)
     report(ctx, done, short, ("got", "would get"), False, as_json, time.monotonic() - start)
 
 
@@ -241,6 +243,11 @@ def _selection(no_blobs: bool, path_prefix: str, include: tuple[str, ...], exclu
     if not (path_prefix or include or exclude):
         return EVERYTHING
     return Selection(path_prefix, PathFilter(include or None, exclude or None))
+
+
+def _warn_of_unmatched(done: Exchanged, selection: Selection, as_json: bool) -> None:
+    for glob in () if as_json else done.unmatched:
+        click.echo(f"warning: {selection.chosen.told(glob, '--')}", err=True)
 
 
 def _split(repository: Repository, names: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:

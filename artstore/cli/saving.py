@@ -259,7 +259,7 @@ def fetch(
         found = of_type(repository.find(spec), type)
         bar.start(f"getting {found.name}")
         result = repository.get(found, root, how._replace(monitor=bar))
-        unmatched = how.selection.unmatched(found.tree, repository.objects.read_tree)
+        unmatched = how.selection.unmatched([found.tree], repository.objects.read_tree)
         name = repository.lookup.named(found)
     if as_json:
         value = {"spec": found.spec, **result._asdict(), "unmatched": unmatched}

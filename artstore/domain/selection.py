@@ -1,7 +1,8 @@
 """Selecting some files of a version, by a path prefix and globs, while its trees are walked."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from artstore.domain.digest import Digest
@@ -37,13 +38,13 @@ class Selection(NamedTuple):
         near = text.startswith(self.prefix) or self.prefix.startswith(text)
         return near and not self.chosen.excludes(text[:-1], True)
 
-    def unmatched(self, tree: Digest, read: Callable[[Digest], bytes]) -> tuple[str, ...]:
-        """The globs that match nothing in a tree.
+    def unmatched(self, trees: Iterable[Digest], read: Callable[[Digest], bytes]) -> tuple[str, ...]:
+        """The globs that match nothing in any of these trees.
 
-        Cost: a walk of the tree, until each glob has matched.
+        Cost: a walk of the trees, until each glob has matched.
         """
         noting = NotingFilter(self.chosen.include, self.chosen.exclude)
-        for path, entry in walk(tree, read) if self.chosen else ():
+        for path, entry in chain.from_iterable(walk(tree, read) for tree in trees) if self.chosen else ():
             noting.note(os.fsdecode(path), entry.kind == DIRECTORY)
             if not noting.unmatched:
                 break

@@ -82,6 +82,8 @@ class Exchanged(NamedTuple):
     """number of small packs at the remote; from 64 on `gc REMOTE` should merge them"""
     refused_runs: tuple[RefusedRun, ...] = ()
     """the runs that could not be pushed or pulled, each with its problem"""
+    unmatched: tuple[str, ...] = ()
+    """globs of a pull that match nothing in the versions that were pulled"""
 
     @property
     def refused(self) -> list[Moved]:

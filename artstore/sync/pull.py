@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from artstore.domain.collection import Path, State, is_live
+from artstore.domain.collection import Path, State, digest_of_state, is_live
 from artstore.domain.names import printable
 from artstore.domain.properties import new_blobs
 from artstore.domain.pulling import PullPlan, to_pull
@@ -23,6 +23,7 @@ class Pull:
         self.exchange = exchange
         self._names: dict[Path, Names] = {}
         """by path, other names of collections that were renamed at the remote"""
+        self._unmatched: tuple[str, ...] = ()
 
     def run(self, scopes: list[Scope]) -> Exchanged:
         """Pull the collections in the scopes. A collection that can't be pulled is refused; the others are pulled.
@@ -56,7 +57,8 @@ class Pull:
         runs = SentRuns()
         if not self.exchange.options.dry_run:
             runs = self.exchange.runs.pull(self.exchange.refs, lone=ALL in scopes)
-        return self.exchange.report([m.with_names(self._names.get(m.path)) for m in moved], runs)
+        named = [m.with_names(self._names.get(m.path)) for m in moved]
+        return self.exchange.report(named, runs)._replace(unmatched=self._unmatched)
 
     def check_known(self, scopes: list[Scope]) -> None:
         """Raise NotFound if a scope is an artifact that the remote never had."""
@@ -161,7 +163,10 @@ class Pull:
         # 3. Append the changes.
         if self.exchange.options.dry_run:
             return moved + [self.exchange.moved(p.source, p.plan, p.plan.versions, len(p.plan.changes)) for p in plans]
-        return moved + self.exchange.commit_all(plans, tx, self.exchange.refs, self._again)
+        moved += self.exchange.commit_all(plans, tx, self.exchange.refs, self._again)
+        if got := [digest_of_state(version) for planned in plans for version in planned.plan.versions]:
+            self._unmatched = self.exchange.options.selection.unmatched(got, self.exchange.here.objects.read_tree)
+        return moved
 
     def _send(self, plans: list[Planned[PullPlan]], tx: Transaction) -> None:
         """Get all objects that some plans need, and publish them. In a dry run only count them."""

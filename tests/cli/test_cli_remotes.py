@@ -350,6 +350,7 @@ def test_a_dry_run_as_json_says_what_the_real_run_says(cli: Cli, anna: Path, bob
             "bytes": 100,
             "runs": 0,
             "refused_runs": [],
+            "unmatched": [],
         }  # fmt: skip
         again = as_json(cli(command, "--json", cwd=folder))
         assert (again["objects"], again["bytes"], again["collections"][0]["outcome"]) == (0, 0, "up to date")
@@ -498,6 +499,22 @@ def test_the_bytes_of_chosen_files_come_with_a_clone(cli: Cli, anna: Path, tmp_p
     ):
         ok(cli("clone", "nas", name, *options, cwd=tmp_path))
         assert f"{absent} blob" in ok(cli("fsck", cwd=tmp_path / name)), name
+
+
+def test_globs_that_match_nothing_in_all_that_is_pulled_are_said(cli: Cli, anna: Path, tmp_path: Path) -> None:
+    ok(cli("push", cwd=anna))
+    globs = ("--include", "f", "--exclude", "nope", "--exclude", "sub/*")
+    told = ["warning: --exclude 'nope' matches nothing", "warning: --exclude 'sub/*' matches nothing"]
+    assert cli("clone", "nas", "some", *globs).err.splitlines() == told
+    quiet = cli("pull", *globs, cwd=tmp_path / "some")
+    assert (quiet.code, quiet.err) == (0, ""), "nothing came that they could match"
+    make_tree(anna, {"src/sub/g.txt": "g"})
+    save(anna, "2\n")
+    ok(cli("push", cwd=anna))
+    assert cli("pull", *globs, "--dry-run", cwd=tmp_path / "some").err == ""
+    assert cli("pull", *globs, cwd=tmp_path / "some").err.splitlines() == told[:1]
+    as_json = cli("clone", "nas", "again", *globs, "--json")
+    assert json.loads(as_json.out)["unmatched"] == ["nope"] and as_json.err == ""
 
 
 # -- --from, gc, fsck, du ------------------------------------------------------------------------
