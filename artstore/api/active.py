@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 from artstore.api.files import PathLike
 from artstore.api.handles import url_in
 from artstore.api.messages import say_ended
-from artstore.api.metric import Metric
+from artstore.api.metric import DefinedMetric
 from artstore.api.recording import Recording, session
 from artstore.api.resuming import forget_run
 from artstore.api.runfiles import named_run, restored
@@ -261,13 +261,13 @@ class ActiveRun(Shown):
     def define_metric(
         self,
         name: str,
-        step_metric: str | Metric | None = None,
+        step_metric: str | DefinedMetric | None = None,
         step_sync: bool | None = None,
         hidden: bool | None = None,
         summary: str | None = None,
         goal: str | None = None,
         overwrite: bool | None = None,
-    ) -> Metric:
+    ) -> DefinedMetric:
         """Choose what the summary keeps of a metric, instead of its last value.
 
         Args:
@@ -298,7 +298,7 @@ class ActiveRun(Shown):
             {'min': 0.25, 'last': 0.3}
         """
         self._refuse_ended("metrics")
-        if isinstance(step_metric, Metric):
+        if isinstance(step_metric, DefinedMetric):
             step_metric = step_metric.name
         texts = {"step_metric": step_metric, "summary": summary, "goal": goal}
         check_metric(name, texts, {"step_sync": step_sync, "hidden": hidden, "overwrite": overwrite})
@@ -313,7 +313,7 @@ class ActiveRun(Shown):
         if kept is not None:
             self._summaries.define(name, kept)
             self._recording.define(name, kept)
-        return Metric(name, step_metric, step_sync, hidden, None if kept is None else tuple(kept))
+        return DefinedMetric(name, step_metric, step_sync, hidden, None if kept is None else tuple(kept))
 
     def _refuse_ended(self, verb: str) -> None:
         if self._ended:

@@ -114,6 +114,10 @@ def checked_window(window: Any) -> int:
     return window
 
 
+class AggregatedTwice(InvalidValue, AttributeError):
+    """An aggregate of a metric has no aggregates, for which W&B raises an AttributeError."""
+
+
 class Metric:
     """A metric, or an aggregate of its last values. Comparing it with a threshold makes a filter."""
 
@@ -122,17 +126,24 @@ class Metric:
 
     def avg(self, window: int) -> "Metric":
         """The mean of the last `window` values."""
-        return Metric(self._name, "mean", window)
+        return self._aggregate("mean", window)
 
-    mean = avg
+    mean = average = avg
 
     def max(self, window: int) -> "Metric":
         """The largest of the last `window` values."""
-        return Metric(self._name, "max", window)
+        return self._aggregate("max", window)
 
     def min(self, window: int) -> "Metric":
         """The smallest of the last `window` values."""
-        return Metric(self._name, "min", window)
+        return self._aggregate("min", window)
+
+    def _aggregate(self, agg: str, window: int) -> "Metric":
+        if self._agg is not None:
+            raise AggregatedTwice(
+                f"metric '{self._name}' is an aggregate already: {self._agg} of {self._window} values"
+            )
+        return Metric(self._name, agg, window)
 
     def changes_by(
         self, *, diff: float | None = None, frac: float | None = None, _dir: str = ANY

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 
-class Metric(NamedTuple):
+class DefinedMetric(NamedTuple):
     """A metric, or those of a pattern, as they were defined."""
 
     name: str

@@ -81,6 +81,7 @@ def test_a_module_has_the_name_that_the_package_has(module: str, name: str, ours
         ("data_types", "Graph", "it draws no graphs"), ("data_types", "WBTraceTree", "traces of language models"),
         ("apis.public", "Sweep", "there are no sweeps"), ("apis.public", "Team", "there are no accounts"),
         ("apis.public", "BetaReport", "there are no reports"), ("apis.public", "Job", "it starts no jobs"),
+        ("data_types", "_dtypes", "the types of columns are Python's"),
     ],
 )  # fmt: skip
 def test_a_name_that_means_nothing_here_says_why(module: str, name: str, why: str) -> None:
@@ -89,7 +90,13 @@ def test_a_name_that_means_nothing_here_says_why(module: str, name: str, why: st
         getattr(found, name)
 
 
-@pytest.mark.parametrize("module", ["sdk.data_types.trace_tree", "sdk.launch", "agents", "docker"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "sdk.data_types.trace_tree", "sdk.launch", "agents", "docker", "apis.normalize", "sdk.lib.run_moment",
+        "sdk.data_types._dtypes", "sdk.artifacts._validators",
+    ],
+)  # fmt: skip
 def test_a_module_that_means_nothing_here_says_why(module: str) -> None:
     with pytest.raises(ModuleNotFoundError, match=f"{module} is not here: "):
         importlib.import_module(f"artstore.{module}")

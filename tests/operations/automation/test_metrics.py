@@ -102,3 +102,11 @@ def test_a_name_of_automations_that_means_nothing_here_says_why() -> None:
             getattr(w, name)
     with pytest.raises(AttributeError, match="automations has no 'Nonsense'"):
         w.Nonsense  # type: ignore[attr-defined]  # noqa: B018  on purpose
+
+
+def test_an_aggregate_of_a_metric_has_no_aggregates() -> None:
+    metric = w.RunEvent.metric("loss")
+    assert repr(metric.average(5) > 1) == repr(metric.avg(5).gt(1)) == repr(metric.mean(5) > 1)
+    for again in ("avg", "average", "mean", "min", "max"):
+        with pytest.raises(AttributeError, match="metric 'loss' is an aggregate already: min of 3 values"):
+            getattr(metric.min(3), again)(5)
