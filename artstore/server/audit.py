@@ -82,21 +82,30 @@ class Audit:
         bytes: int = 0,
         sync: bool = False,
     ) -> None:
-        """Append one record; with `sync` it is durable when this returns.
+        """Append one record; with `sync` it is durable when this returns. Threads that wait for that share one sync.
 
-        Raises StorageError if it can't be written. The file is then as it was, and what was asked for must be refused.
+        Raises StorageError if it can't be written, or may not be durable. Then what was asked for must be refused.
         """
         texts = [_plain(text) for text in (token, address, operation, project, subject, outcome)]
         fields = dict(zip(("token", "address", "operation", "project", "subject", "outcome"), texts, strict=True))
         with self._lock, translated(f"write to the audit in {printable(self._folder)}"):
             if self._file is None or self._file.pid != os.getpid():
                 self._file = self._begun()
+            file = self._file
             try:
-                self._file.append({"time": _now(), "bytes": bytes, **fields}, sync)
+                number = file.append({"time": _now(), "bytes": bytes, **fields})
             except OSError:
-                if not self._file.take_back():
+                if not file.take_back():
                     self._file = None  # the next record begins another file
                 raise
+        if sync:
+            with translated(f"write to the audit in {printable(self._folder)}"):
+                try:
+                    file.sync(number)
+                except OSError:
+                    with self._lock:
+                        self._file = None if self._file is file else self._file
+                    raise
 
     def head(self) -> Head | None:
         """The end of this process's file, or None if it has written nothing."""
@@ -105,9 +114,7 @@ class Audit:
 
     def close(self) -> None:
         with self._lock:
-            file, self._file = self._file, None
-            if file is not None:
-                os.close(file.fd)
+            self._file = None
 
     def _begun(self) -> "_Open":
         make_server_folder(self._server)
@@ -199,27 +206,39 @@ class _Open:
     """The file of this process."""
 
     def __init__(self, name: str, fd: int) -> None:
-        self.name, self.fd, self.pid = name, fd, os.getpid()
-        self.records = 0
+        self.name, self.pid, self.records = name, os.getpid(), 0
+        self._fd = fd
         self._prev: str | None = None
         self._end = 0
+        self._syncing = threading.Lock()
+        self._durable = 0
+        """records that are durable"""
 
-    def append(self, values: dict[str, Any], sync: bool) -> None:
-        """Append a line. After an OSError the file may have a part of it."""
+    def __del__(self) -> None:
+        with suppress(OSError):
+            os.close(self._fd)
+
+    def append(self, values: dict[str, Any]) -> int:
+        """Append a line, and return its number. After an OSError the file may have a part of it."""
         line = json.dumps(values | {"prev": self._prev}, sort_keys=True, separators=(",", ":")).encode()
-        write_fully(self.fd, line + b"\n")
-        if sync:
-            sync_file(self.fd)
+        write_fully(self._fd, line + b"\n")
         self._prev, self._end, self.records = plain_digest(line).hex(), self._end + len(line) + 1, self.records + 1
+        return self.records
+
+    def sync(self, number: int) -> None:
+        """Make the first lines durable. One thread syncs for all that wait meanwhile."""
+        with self._syncing:
+            if self._durable < number:
+                written = self.records
+                sync_file(self._fd)
+                self._durable = written
 
     def take_back(self) -> bool:
-        """Remove what a failed write left. Returns False if that failed too; the file is closed then."""
+        """Remove what a failed write left. Returns False if that failed too."""
         try:
-            os.ftruncate(self.fd, self._end)
-            sync_file(self.fd)
+            os.ftruncate(self._fd, self._end)
+            sync_file(self._fd)
         except OSError:
-            with suppress(OSError):
-                os.close(self.fd)
             return False
         return True
 

@@ -1,5 +1,6 @@
 """The audit of a served repository: each request is a line of a chain, and a changed or missing line is noticed."""
 
+import errno
 import json
 import os
 import re
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from artstore.errors import ArtstoreError, InvalidValue, NoSpace
+from artstore.errors import ArtstoreError, InvalidValue, NoSpace, StorageError
 from artstore.server.audit import Audit, Head
 from tests.support.processes import together
 from tests.support.trouble import fill, small_disk
@@ -103,6 +104,46 @@ def test_threads_write_whole_lines_in_one_chain(audit: Audit, folder: Path) -> N
     for thread in threads:
         thread.join()
     assert len(list(audit.records())) == 200 and audit.check() == [] and len(files(folder)) == 1
+
+
+def test_threads_that_wait_until_a_record_is_durable_share_one_sync(
+    audit: Audit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, syncs, first = os.fsync, list[int](), threading.Event()
+
+    def slow(fd: int) -> None:
+        syncs.append(fd)
+        first.set()
+        time.sleep(0.3)
+        real(fd)
+
+    note(audit)
+    monkeypatch.setattr(os, "fsync", slow)
+    threads = [threading.Thread(target=note, args=(audit,), kwargs={"sync": True}) for _ in range(20)]
+    threads[0].start()
+    assert first.wait(10)
+    for thread in threads[1:]:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(syncs) == 2 and len(list(audit.records())) == 21 and audit.check() == []
+
+
+def test_after_a_failed_sync_the_request_is_an_error_and_the_next_record_begins_a_file(
+    audit: Audit, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note(audit, sync=True)
+    real = os.fsync
+
+    def fails(fd: int) -> None:
+        monkeypatch.setattr(os, "fsync", real)
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(StorageError, match="^cannot write to the audit in "):
+        note(audit, "lost", sync=True)
+    note(audit, sync=True)
+    assert len(files(folder)) == 2 and audit.check() == []
 
 
 def test_only_the_owner_reads_it(audit: Audit, folder: Path) -> None:
