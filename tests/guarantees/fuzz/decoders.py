@@ -167,6 +167,7 @@ def fuzz_entry(data: bytes) -> None:
             ("changes", "number", "prev", "time", "host", "user", "write"), (entry.changes, 1, *entry[2:7]), strict=True
         )
     )
+    named |= {"author": entry.author} if entry.author is not None else {}
     assert encode_json(named | {"check": check_of(named)}) == data
 
 

@@ -23,7 +23,7 @@ from artstore.domain.version import VersionRecord
 from artstore.operations.finding.catalog import _Table
 from artstore.store import index, large
 from artstore.store.layout import new_format
-from artstore.store.logs import check_of, decode_entry, encode_checkpoint
+from artstore.store.logs import check_of, decode_entry, encode_checkpoint, with_author
 from artstore.store.packs import FOOTER, HEADER, MAGIC, PackWriter, known_pack
 from artstore.store.statcache import Record, RecordPart, StatCache, signature
 
@@ -177,7 +177,8 @@ def indexes() -> list[bytes]:
 
 def entries() -> list[bytes]:
     made = changes(COLLECTION)
-    return [entry(1, None, made[:2]), entry(1, "0" * 64, []), entry(1, None, changes(RUN))]
+    found = [entry(1, None, made[:2]), entry(1, "0" * 64, []), entry(1, None, changes(RUN))]
+    return [*found, with_author(found[0], 1, "ci", "it")]
 
 
 IMAGES, R1 = state.Path("local", "digits", "images"), runs.RunPath("local", "digits", "r1")
@@ -308,7 +309,7 @@ FILTERS = [
 
 KEYS = sorted({key for table in (COLLECTION, RUN) for fields in table.values() for key in fields} | {*COLLECTION, *RUN})
 LOG_WORDS = (*KEYS, "change", "kind", "by", "host", "user", "time", "inherit", "latest", ID, OTHER, TREE_HEX)
-ENTRY_WORDS = ("changes", "check", "number", "prev", "write", *LOG_WORDS)
+ENTRY_WORDS = ("author", "changes", "check", "number", "prev", "write", *LOG_WORDS)
 CONFIG_WORDS = ("core.project", "[DEFAULT]", "[core]", '[remote "', '"]', "url", "partial", "entity", "identity", "auto_fetch", "=", ":", "%(x)s", "\n ", "#", ";")  # fmt: skip
 NAME_WORDS = ("/", ":", "@", "v0", "latest", "..", "\\", "wandb-registry-", "\u0130", "\u0345", "\u1e9e", "ß", "\u00b9", "com¹", "%", "\0", "\u202e", " ", "-", "x" * 128)  # fmt: skip
 IGNORE_WORDS = ("*", "**", "/", "**/", "/**", "?", "[", "]", "[!", "[^", "a-z", "z-a", "\\", "!", "#", " ", "&&", "||", "--", "~~", "[:alpha:]")  # fmt: skip
