@@ -125,7 +125,7 @@ class Bundles:
         Raises:
             NotFound: A version on which the bundle builds is not here. Nothing was changed.
             InvalidValue: The file isn't a bundle.
-            Damage: A log in the bundle is damaged. A collection of which an object is damaged is refused.
+            Damage: The bundle is damaged. A collection of which a log or an object is damaged is refused.
         """
         with translated(f"read {printable(file)}"), open(file, "rb") as source, _zip(source, file) as archive:
             # 1. Look for the versions that it needs, before it is unpacked.

@@ -12,7 +12,7 @@ from artstore.domain.pushing import PushPlan
 from artstore.domain.reconcile import in_portions
 from artstore.domain.selection import EVERYTHING, Selection
 from artstore.domain.telling import in_words
-from artstore.errors import ArtstoreError, Conflict, Damage, InvalidValue, MissingObject, StorageError
+from artstore.errors import ArtstoreError, Conflict, Damage, DamagedLog, InvalidValue, MissingObject, StorageError
 from artstore.progress import Monitor
 from artstore.store.logbook import too_busy
 from artstore.store.logs import LOST_RACES, Log, last_number
@@ -192,6 +192,8 @@ class Exchange:
         self.runs = RunExchange(
             here, remote, tracking, selection=options.selection, jobs=options.jobs, monitor=options.monitor
         )
+        self.refused: dict[str, ArtstoreError] = {}
+        """by folder, the logs of the remote that can't be copied, and those that renames connect with them"""
         self.sent = Totals()
         self.same = tracking.in_step("same")
         """by log, the newest entries of both sides when both logs held the same changes"""
@@ -203,19 +205,43 @@ class Exchange:
     def fetch(self, scopes: list[Scope]) -> list[str]:
         """Bring our copies of the remote's logs up to date. Returns the folders of the logs in the scopes.
 
-        Raises Damage if a log is gone, shorter than before, or has a gap.
+        In a scope of many collections, a log that is damaged, shorter than before or has a gap is `refused`, and the
+        others are copied. That of a single collection raises its Damage, and so does one that is gone.
         """
         self.options.monitor.start(f"asking {self.tracking.name}")
         # A new entry may say that the collection was renamed: then the log of the old name is fetched, too.
         heads: dict[str, list[int]] = {}
+        refused: dict[str, ArtstoreError] = {}
         folders, done = {scope.folder for scope in scopes}, set[str]()
         while folders:
             listed = self.tracking.heads(self.remote.storage, folders)
             done |= folders
-            folders = self.tracking.fetch(self.remote.storage, listed) - heads.keys() - listed.keys() - done
+            folders = self.tracking.fetch(self.remote.storage, listed, refused) - heads.keys() - listed.keys() - done
             heads |= listed
         self._refuse_vanished(scopes, heads)
+        self._refuse(refused, heads)
+        for scope in scopes:
+            self.require(scope.folder)
         return sorted(heads)
+
+    def _refuse(self, refused: dict[str, ArtstoreError], heads: dict[str, list[int]]) -> None:
+        """Note which logs can't be copied. What renames connect with one is refused with it: alone it means less."""
+        left: dict[str, set[str]] = {}
+        for folder in heads.keys() - refused.keys() if refused else ():
+            try:
+                left[folder] = self.tracking.renames(folder)
+            except DamagedLog as error:  # our copy
+                refused[folder] = error
+        while more := {folder: names & refused.keys() for folder, names in left.items() if names & refused.keys()}:
+            for folder, names in more.items():
+                refused[folder] = refused[min(names)]
+                del left[folder]
+        self.refused |= refused
+
+    def require(self, folder: str) -> None:
+        """Raise the error of a log of the remote that is refused."""
+        if folder in self.refused:
+            raise self.refused[folder]
 
     def _refuse_vanished(self, scopes: list[Scope], heads: dict[str, list[int]]) -> None:
         """Raise Damage if a log of the remote that was seen is gone: the share may be incomplete, or a restored copy."""
@@ -240,7 +266,8 @@ class Exchange:
         wanted = tuple(f"{scope.folder}/" for scope in scopes if scope.path is None)
         level: dict[str, Path] = {}
         for folder, noted in (*self.same.items(), *self.tracking.in_step(verb).items()):
-            if folder not in level and f"{folder}/".startswith(wanted) and self._is_level(folder, noted):
+            is_asked = folder not in level and folder not in self.refused and f"{folder}/".startswith(wanted)
+            if is_asked and self._is_level(folder, noted):
                 level[folder] = Path(noted.entity, noted.project, noted.name)
         return level
 

@@ -12,6 +12,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple, NoReturn
 
 from artstore.backends.storage import FolderStorage, Storage
+from artstore.domain.changes import LogEntry
 from artstore.domain.codec import MAX_JSON, encode_json
 from artstore.domain.collection import Path
 from artstore.domain.digest import plain_digest
@@ -257,19 +258,22 @@ class Tracking:
         Returns the folders of the logs under whose names the collection was before. Raises DamagedLog, with all copies
         of the log dropped.
         """
-        log, sources = Log(self.mirror, folder), set()
+        log = Log(self.mirror, folder)
         try:
             before = log.read(first - 1).digest if first > 1 else None
-            for entry in log.later(first - 1, before):
-                for change in entry.changes:
-                    if change["kind"] == "moved from":
-                        parts = (str(change.get(part, "")) for part in ("entity", "project", "name"))
-                        sources.add("refs/" + "/".join(map(file_name_of, parts)))
+            sources = _renames(log.later(first - 1, before), "moved from")
         except DamagedLog as error:
             self._drop(folder)
             hint = "its history was rewritten: find out who changed it; to accept it, run the same command again"
             raise DamagedLog(f"remote '{self.name}': {error}", hint=hint) from error
         return sources
+
+    def renames(self, folder: str) -> set[str]:
+        """The folders of the logs under which a copied collection was before, or is now. Raises DamagedLog.
+
+        Cost: the copy is read.
+        """
+        return _renames(Log(self.mirror, folder).later(0, None), "moved from", "moved to")
 
     # -- changes that are settled: they never have to be sent --
 
@@ -356,6 +360,13 @@ class Tracking:
 
     def _save(self, path: str, value: dict[str, Any], *, sync: bool = True) -> None:
         self.storage.replace(f"{self._root}/{path}", encode_json(value), sync=sync)
+
+
+def _renames(entries: Iterable[LogEntry], *kinds: str) -> set[str]:
+    """The folders of the logs that changes of these kinds name."""
+    changes = [change for entry in entries for change in entry.changes if change["kind"] in kinds]
+    named = [[str(change.get(part, "")) for part in ("entity", "project", "name")] for change in changes]
+    return {"refs/" + "/".join(map(file_name_of, parts)) for parts in named}
 
 
 def _is_note(values: Any) -> bool:

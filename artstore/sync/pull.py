@@ -85,6 +85,7 @@ class Pull:
                 if not f"{folder}/".startswith(f"{scope.folder}/"):
                     continue
                 try:
+                    self.exchange.require(folder)
                     state = self.exchange.there.read_folder(folder)
                 except ArtstoreError as error:
                     from urllib.parse import unquote

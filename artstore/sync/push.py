@@ -6,7 +6,7 @@ from artstore.domain.collection import Path, State
 from artstore.domain.properties import new_blobs
 from artstore.domain.pushing import PushPlan
 from artstore.domain.wording import typed
-from artstore.errors import ArtstoreError, Conflict, NotFound
+from artstore.errors import ArtstoreError, Conflict, Damage, NotFound, StorageError
 from artstore.store.refs import resolve
 from artstore.store.transaction import Transaction
 from artstore.sync.exchange import ALL, Exchange, Exchanged, Moved, Names, Planned, Scope, united
@@ -35,7 +35,12 @@ class Push:
         # 2. Rename collections there that were renamed here. Those that the remote has under the same name weren't.
         known = level.keys() | set(self.exchange.seen())
         for state, _ in self._ours(scopes, known):
-            self._names[state.path] = self._names_there(state)
+            try:
+                self._names[state.path] = self._names_there(state)
+            except (Damage, StorageError) as error:
+                if self.exchange.remote.storage.distant and isinstance(error, StorageError):
+                    raise
+                self.exchange.refused[state.path.folder] = error
         renamed = {new: names.before for new, names in self._names.items() if names.before is not None}
         if renamed and not self.exchange.options.dry_run:
             for new, old in renamed.items():
@@ -107,7 +112,9 @@ class Push:
         """
         if self.exchange.there.read_folder(state.path.folder, state.path).number:
             return Names()
+        self.exchange.require(state.path.folder)
         for old in self.exchange.refs.names_before(state):
+            self.exchange.require(old.folder)
             if not self.exchange.there.read_folder(old.folder, old).number:
                 self.exchange.fetch([Scope(old.folder)])
             theirs = self.exchange.there.read_folder(old.folder, old)
@@ -131,6 +138,7 @@ class Push:
 
     def _planned(self, state: State, wanted: set[str] | None) -> Planned[PushPlan]:
         """Plan one collection, from our copy of the remote's log. Raises Conflict if the remote can't take the changes."""
+        self.exchange.require(state.path.folder)
         remote, path = self.exchange.tracking.name, state.path
         if self.exchange.options.dry_run:
             path = self._names.get(path, Names()).before or path

@@ -239,12 +239,17 @@ class Remotes:
             return Pull(self.exchange(name, remote, options)).run(scopes)
 
     def fetch(self, name: str | None, specs: Iterable[str], options: ExchangeOptions) -> list[str]:
-        """Bring our copies of a remote's logs up to date, without pulling. Returns the folders of these logs."""
+        """Bring our copies of a remote's logs up to date, without pulling. Returns the folders of these logs.
+
+        Raises the Damage of a log that can't be copied, after the others were.
+        """
         asked, name, specs = name, self.default(name), listed(specs, "specs")
         with self._meaning_a_remote(asked, specs), self.open(name) as remote:
             exchange, scopes = self.exchange(name, remote, options), self.scopes(specs)
             folders = exchange.fetch(scopes)
             Pull(exchange).check_known(scopes)
+            for folder in sorted(exchange.refused):
+                exchange.require(folder)
             return folders
 
     def exchange(self, name: str, remote: Store, options: ExchangeOptions) -> Exchange:

@@ -36,7 +36,7 @@ def test_a_remote_that_was_rolled_back_is_noticed(anna: Repository, nas: Path, t
     shutil.rmtree(nas)
     shutil.copytree(tmp_path / "older", nas)
     before = refs_of(anna)
-    for act in (anna.push, anna.pull, anna.fetch):
+    for act in (lambda: anna.push().whole(), lambda: anna.pull().whole(), anna.fetch):
         with pytest.raises(
             DamagedLog, match="at remote 'nas' was rolled back: it ended with entry 2, now with 1"
         ) as caught:
@@ -192,7 +192,7 @@ def test_entries_that_are_not_whole_yet_fail_a_pull_and_it_can_be_repeated(
     if what != "gap":
         entry.write_bytes({"cut": data[:100], "empty": b"", "garbage": b"\0" * len(data)}[what])
     before = refs_of(bob)
-    for act in (bob.pull, bob.fetch, bob.push):
+    for act in (lambda: bob.pull().whole(), bob.fetch, lambda: bob.push().whole()):
         with pytest.raises(DamagedLog):
             act()
     assert refs_of(bob) == before
