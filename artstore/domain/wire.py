@@ -1,0 +1,81 @@
+"""The wire: what a client and a served remote send each other, as PROTOCOL.md has it."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import msgpack
+
+from artstore.domain.codec import MAX_BYTES
+from artstore.errors import Damage
+
+PROTOCOL = 1
+PREFIX = "/v1"
+FRAMES = "application/vnd.artstore.frames"
+"""The media type of frames."""
+TRANSACTION = "artstore-transaction"
+"""The header that names the transaction under which an entry is appended."""
+MOST_WANTED = 10_000
+"""Most digests, logs or entries that one request asks for."""
+MOST_OBJECTS = 2_000
+"""Most objects that one request asks for: what is known of each is in memory while a client takes them."""
+MOST_ASKED = 8 << 20
+"""Most bytes of a request that asks for something: 10,000 digests, through 100,000 versions."""
+MOST_SENT = 8 << 20
+"""Bytes of small objects that a client sends at once. One object that is larger is sent alone."""
+LONGEST_FRAME = MAX_BYTES + (64 << 10)
+"""Most bytes of one frame: a tree of the largest size and its digest."""
+
+Through = list[tuple[str, list[str]]]
+"""Through what objects are asked for: folders of logs, each with the ids of versions in it, in hex.
+
+Without ids it is what the log itself names: long properties of a collection and its versions, or the history and the
+files of a run.
+"""
+
+
+class Hello(NamedTuple):
+    """The answer to the first request: what is served, and to whom."""
+
+    protocol: int
+    repository: str
+    """the id of the repository, which its copies share"""
+    format: dict[str, Any]
+    """the content of its `format` file"""
+    entity: str
+    """the entity of names that have none"""
+    author: str
+    """the name of the token"""
+    role: str
+    """the largest role that the token has in any project"""
+    scope: str
+    """A digest of what the token may see. If it changes, so may logs that name what it didn't see, or doesn't now."""
+
+
+def frame(*values: Any) -> bytes:
+    """One frame: a msgpack array of these values."""
+    return msgpack.packb(values, use_bin_type=True)  # type: ignore[no-any-return]
+
+
+def frames(pieces: Iterable[bytes], what: str, *, most: int = LONGEST_FRAME) -> Iterator[list[Any]]:
+    """The frames in a stream that arrives in pieces. Memory: one frame, and the piece that ends it.
+
+    Raises Damage, with the name `what`, for anything else, for a frame of more than `most` bytes and for a stream that
+    ends within a frame.
+    """
+    unpacker = msgpack.Unpacker(raw=False, use_list=True, strict_map_key=True, max_buffer_size=most + (1 << 20))
+    fed = ended = 0
+    try:
+        for piece in pieces:
+            for start in range(0, len(piece), 1 << 20):
+                part = piece[start : start + (1 << 20)]
+                unpacker.feed(part)
+                fed += len(part)
+                for values in unpacker:
+                    if type(values) is not list:
+                        raise Damage(f"{what} sent something else than frames")
+                    yield values
+                    ended = unpacker.tell()
+    except (ValueError, TypeError, RecursionError, OverflowError, msgpack.UnpackException, msgpack.BufferFull) as error:
+        raise Damage(f"{what} sent frames that can't be decoded: {str(error) or type(error).__name__}") from error
+    if ended != fed:
+        raise Damage(f"the answer of {what} ended early")
