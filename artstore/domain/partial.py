@@ -1,0 +1,96 @@
+"""What of a log may be told to somebody who may not see every project: what names another is left out."""
+
+from collections.abc import Callable
+from typing import Any
+
+from artstore.domain.changes import Change
+from artstore.domain.collection import State, VersionState
+from artstore.domain.run import RunState
+
+Sees = Callable[[str, str], bool]
+"""Whether somebody may see a project: (entity, project)."""
+_NAMING = ("sha256", "digest", "path", "artifact_path", "_latest_artifact_path", "md5")
+"""Fields of a logged object by which the content of its file could be guessed: W&B's paths hold a part of its digest."""
+
+
+def told_change(change: Change, sees: Sees) -> Change | None:
+    """A change as it is told; the same object if nothing is left out, None if nothing of it is told.
+
+    A link becomes a version of its own, an edge to a version that may not be seen isn't told, nor is the run that made
+    a version, nor where files came from. Where a collection was renamed from another project, that name is told: it is
+    this collection's own.
+    """
+    kind = change["kind"]
+    if kind in ("used", "logged") and not _sees_place(change, sees):
+        return None
+    told = change
+    if kind in ("version", "link", "part") and not _sees_run(change["run"], sees):
+        told = {**told, "run": None}
+    if kind == "link" and not _sees_place(change["source"], sees):
+        told = {key: value for key, value in told.items() if key != "source"} | {"kind": "version"}
+    if kind == "origins" and (kept := _origins(change["entries"] or {}, sees)) != change["entries"]:
+        told = {**told, "entries": kept, "blob": None}
+    return told
+
+
+def told_changes(changes: list[Change], sees: Sees) -> list[Change]:
+    """The changes of an entry as they are told; the same list if nothing is left out."""
+    told = [told_change(change, sees) for change in changes]
+    if all(one is other for one, other in zip(told, changes, strict=True)):
+        return changes
+    return [change for change in told if change is not None]
+
+
+def told_collection(state: State, sees: Sees) -> State:
+    """A collection as it is told, without changing `state`."""
+    told = state.copy()
+    for id, version in state.versions.items():
+        told.versions[id] = _told_version(version, sees)
+    if told.redirect is not None and not sees(*told.redirect[:2]):
+        told.redirect = None
+    return told
+
+
+def _told_version(version: VersionState, sees: Sees) -> VersionState:
+    told: Any = version
+    if not _sees_run(version["run"], sees):
+        told = {**told, "run": None}
+    if "source" in told and not _sees_place(told["source"], sees):
+        told = {key: value for key, value in told.items() if key != "source"}
+    if "origins" in told and (kept := _origins(told["origins"], sees)) != told["origins"]:
+        told = {**told, "origins": kept}
+    return told  # type: ignore[no-any-return]
+
+
+def told_run(state: RunState, sees: Sees, *, files: bool) -> RunState:
+    """A run as it is told, without changing `state`. Without `files` nothing says what a file holds."""
+    told = RunState(state.path)
+    vars(told).update(vars(state))
+    told.used = {id: edge for id, edge in state.used.items() if _sees_place(edge, sees)}
+    told.logged = {id: edge for id, edge in state.logged.items() if _sees_place(edge, sees)}
+    if not files:
+        told.config, told.summary = without_content(state.config), without_content(state.summary)
+        told.files = dict.fromkeys(state.files)
+        told.history = {}
+    return told
+
+
+def without_content(value: Any) -> Any:
+    """A logged value without what says what a file holds: its digest, and a path with a part of the digest."""
+    if isinstance(value, dict):
+        hidden = _NAMING if "_type" in value else ()
+        return {key: without_content(item) for key, item in value.items() if key not in hidden}
+    return [without_content(item) for item in value] if isinstance(value, list) else value
+
+
+def _sees_place(place: dict[str, Any], sees: Sees) -> bool:
+    return sees(place["entity"], place["project"])
+
+
+def _sees_run(run: str | None, sees: Sees) -> bool:
+    return run is None or sees(*run.split("/")[:2])
+
+
+def _origins(origins: dict[str, Any], sees: Sees) -> dict[str, Any]:
+    """Those that may be told. Long ones are a blob, whose content isn't looked at: it isn't told."""
+    return {path: origin for path, origin in origins.items() if type(origin) is dict and _sees_place(origin, sees)}
