@@ -26,6 +26,7 @@ _FAMILIES: dict[str, dict[str, tuple[str, ...]]] = {
     "Multi-process saves": {"pending": ("pending",)},
     "Share": {
         "remotes": ("remote", "push", "pull", "fetch", "clone"), "bundling": ("bundle",), "importing": ("import",),
+        "serve": ("serve",),
     },
     "Serve": {"tokens": ("token", "audit"), "login": ("login", "logout")},
     "Maintenance": {"keeping": ("fsck", "doctor", "gc", "keep", "prune", "du")},

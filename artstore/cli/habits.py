@@ -10,7 +10,7 @@ WORDS = {
     "clean": "gc", "cleanup": "gc", "purge": "gc prune", "copy": "cp", "move": "mv", "rename": "mv",
     "dir": "ls", "list": "ls", "show": "ls", "get-url": "ls", "history": "log", "versions": "log", "blame": "log",
     "info": "show", "describe": "show", "inspect": "show", "compare": "diff", "usage": "du", "df": "du",
-    "serve": "ui", "server": "ui", "web": "ui", "dashboard": "ui", "archive": "export", "export": "create",
+    "server": "serve ui", "web": "ui", "dashboard": "ui", "archive": "export", "export": "create",
     "zip": "export create", "extract": "apply", "unpack": "apply", "load": "get apply", "import": "apply",
     "run": "test",
 }  # fmt: skip

@@ -8,7 +8,7 @@ from artstore.backends.storage import LogStorage
 from artstore.domain.changes import Change, Kinds, LogEntry, check_change
 from artstore.domain.names import file_name_of, printable
 from artstore.errors import Conflict, Damage, DamagedLog, InvalidValue, UnsupportedFormat
-from artstore.store.logs import EntryCache, Log
+from artstore.store.logs import EntryCache, Log, decode_entry
 
 Identity = Callable[[], tuple[str | None, str | None]]
 """A function that returns the (host, user) to record in entries."""
@@ -97,6 +97,19 @@ class LogBook(ABC, Generic[S]):
             return False
         self._fold(state, entry)
         self._keep(log, state, len(changes))
+        return True
+
+    def accept(self, folder: str, state: S, data: bytes) -> bool:
+        """Store an entry that a client encoded and the server checked, after the `state` of a log, and apply it.
+
+        Returns False if another writer was first.
+        """
+        log, number = self._log(folder), state.number + 1
+        entry = decode_entry(data, number, f"entry {number} of {log.what}")
+        if not log.create(number, data):
+            return False
+        self._fold(state, entry)
+        self._keep(log, state, len(entry.changes))
         return True
 
 

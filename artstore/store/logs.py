@@ -116,6 +116,10 @@ class Log:
         made = self.read(head + 1)
         return made if made.write == entry["write"] else None
 
+    def create(self, number: int, data: bytes) -> bool:
+        """Create an entry that is encoded already. Returns False if another writer was first."""
+        return self.storage.create(self._path(number), data)
+
     def _path(self, number: int) -> str:
         return f"{self.folder}/{number:08}.json"
 
@@ -221,9 +225,7 @@ def with_author(data: bytes, number: int, author: str, what: str) -> bytes:
     """
     if decode_entry(data, number, what).author is not None:
         raise DamagedLog(f"{what} names an author, whom only a server may name")
-    entry = decode_json(data, what) | {"author": author}
-    del entry["check"]
-    told = encode_json(entry | {"check": check_of(entry)})
+    told = rewritten(data, author=author)
     if len(told) > MAX_JSON:
         raise InvalidValue(f"{what} would have {len(told)} bytes; nobody reads more than {MAX_JSON}")
     return told
@@ -250,3 +252,10 @@ def check_of(entry: dict[str, Any]) -> str:
 def _now() -> str:
     seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{nanoseconds // 1000:06}Z"
+
+
+def rewritten(data: bytes, **fields: Any) -> bytes:
+    """An encoded entry with some fields replaced, and a `check` that fits."""
+    entry = {**decode_json(data, "an entry"), **fields}
+    del entry["check"]
+    return encode_json(entry | {"check": check_of(entry)})

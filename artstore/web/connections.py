@@ -11,8 +11,6 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 BACKLOG = 16
 """Connections that are accepted at once. They are counted afterwards, so that there may be a few more."""
-_MOST = 64
-"""Connections that may be open. A browser opens six."""
 _SECONDS = 10.0
 """How long a connection may take to send its next request."""
 
@@ -20,6 +18,8 @@ _SECONDS = 10.0
 class Connection(H11Protocol):
     """A connection that is closed if it keeps the server waiting, and makes room if there are too many others."""
 
+    most = 64
+    """Connections that may be open. A browser opens six."""
     _deadline: asyncio.TimerHandle
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in H11Protocol
@@ -27,7 +27,7 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         self._wait()
         others: list[Any] = [one for one in self.connections if not one.transport.is_closing()]
-        if len(others) > _MOST:
+        if len(others) > self.most:
             min(others, key=lambda one: (one.is_answering, one.deadline)).transport.abort()
 
     @property

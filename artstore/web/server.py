@@ -126,7 +126,7 @@ def serve(root: str, port: int | None, *, browser: bool, told: Callable[[str], N
 def _listening(port: int | None) -> socket.socket:
     """A socket that listens on the port; without a port, on 8642 or a free one. Raises OSError."""
     for number in (PORT, 0) if port is None else (port,):
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named: else no TCP_NODELAY
         if sys.platform != "win32":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

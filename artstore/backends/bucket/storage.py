@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -332,6 +333,17 @@ class BucketStorage:
         with file:
             self.copy_out(path, file.fileno())
             return os.dup(file.fileno())
+
+    def address(self, path: str, seconds: int) -> str | None:
+        """An address from which anybody can read one stored file for some seconds; None if this kind has none.
+
+        Raises FileNotFoundError if it is absent.
+        """
+        key, _ = self._copy_of(path)
+        try:
+            return str(obstore.sign(self._store, "GET", key, timedelta(seconds=seconds)))
+        except (exceptions.BaseError, TypeError, ValueError):
+            return None
 
     def copy_out(self, path: str, target: int, advance: Callable[[int], None] = lambda n: None) -> tuple[Digest, int]:
         """Download a stored file into an open one, several ranges at once. Returns (digest, bytes) as written."""

@@ -1,0 +1,34 @@
+"""serve: the repository for clients and browsers whose tokens have roles."""
+
+import click
+
+from artstore.cli.output import open_repository
+from artstore.errors import NotFound, StorageError
+
+
+@click.command("serve")
+@click.option("--listen", default="127.0.0.1:8650", show_default=True, metavar="HOST:PORT", help="Where to listen.")
+@click.option(
+    "--protect", multiple=True, metavar="ALIAS", help="An alias that promoters move. [default: prod, production]"
+)
+@click.option("--accel", metavar="LOCATION", help="The proxy's internal location of this repository, for large files.")
+def serve_command(listen: str, protect: tuple[str, ...], accel: str | None) -> None:
+    """Serve this repository to clients with tokens, until interrupted.
+
+    `artstore token create` makes tokens. For other hosts put a proxy with TLS in front, or clients refuse to send
+    their tokens.
+    """
+    try:
+        from artstore.server.serving import Serving
+    except ImportError as error:
+        raise NotFound(
+            f"serving needs {error.name}, which is not installed here", hint="`pip install 'artstore[server]'`"
+        ) from error
+    with open_repository() as repository:
+        serving = Serving(repository.storage.root, repository.settings, protect, accel)
+    try:
+        serving.run(listen, told=lambda address: click.echo(f"{address}  (Ctrl-C stops it)"))
+    except KeyboardInterrupt:
+        pass  # this is how users stop it
+    except OSError as error:
+        raise StorageError(f"{listen} can't be used: {error.strerror}", hint="choose another --listen") from error

@@ -1,0 +1,207 @@
+"""The application: who asks, what answers, and what is written down of it."""
+
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import anyio.to_thread
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from artstore.domain.wire import MOST_SENT, PREFIX
+from artstore.errors import (
+    ArtstoreError,
+    AuthenticationError,
+    Conflict,
+    Damage,
+    InvalidValue,
+    NotFound,
+    Refused,
+    StorageError,
+)
+from artstore.server.access import Access
+from artstore.server.asking import TooLarge, kind_of
+from artstore.server.audit import Audit
+from artstore.server.patience import Patient, Room, while_valid
+from artstore.server.protocol import OPERATIONS, Asker, Operation, Parts
+from artstore.server.tokens import Token, Tokens
+
+_THREADS = 8
+"""Requests that are answered at once, each with a handle of its own."""
+_EXPIRE_EVERY = 60.0
+"""Seconds after which abandoned transactions are looked for."""
+_STATUS: list[tuple[type[ArtstoreError], int]] = [
+    (AuthenticationError, 401), (Refused, 403), (NotFound, 404), (Conflict, 409), (TooLarge, 413), (Damage, 422),
+    (InvalidValue, 400), (StorageError, 503),
+]  # fmt: skip
+_WRONG = 20
+"""Wrong tokens that one address may send in a minute."""
+_MINUTE = 60.0
+
+
+class WrongTokens:
+    """Counts wrong tokens by address, so that nobody can try many."""
+
+    def __init__(self) -> None:
+        self._at: OrderedDict[str, list[float]] = OrderedDict()
+
+    def wait(self, address: str) -> float:
+        """For how many seconds an address is not answered."""
+        recent = [at for at in self._at.get(address, []) if time.monotonic() - at < _MINUTE]
+        return recent[0] + _MINUTE - time.monotonic() if len(recent) >= _WRONG else 0.0
+
+    def note(self, address: str) -> None:
+        """Note a wrong token."""
+        recent = [at for at in self._at.get(address, []) if time.monotonic() - at < _MINUTE]
+        self._at[address] = [*recent, time.monotonic()]
+        self._at.move_to_end(address)
+        while len(self._at) > 10_000:
+            self._at.popitem(last=False)
+
+
+class Door:
+    """Lets requests with a valid token in, and writes down what they did."""
+
+    def __init__(self, parts: Parts, tokens: Tokens, audit: Audit) -> None:
+        self._parts = parts
+        self._tokens = tokens
+        self._audit = audit
+        self._wrong = WrongTokens()
+        self._room = Room()
+
+    def route(self, operation: Operation) -> Route:
+        """The route of one operation."""
+
+        async def answered(request: Request) -> Response:
+            try:
+                return await self._answered(request, operation)
+            except ArtstoreError as error:
+                return _told(error)
+
+        return Route(PREFIX + operation.path, answered, methods=[operation.method])
+
+    async def _answered(self, request: Request, operation: Operation) -> Response:
+        token = await self._token(request)
+        access = Access(token.name, token.grant)
+        try:
+            if operation.is_noted and operation.method != "GET":
+                await self._note(request, operation, access, "asked")
+            access.require_somewhere(operation.least)
+            async with self._room.taken(_room_of(request)):
+                response = await operation.answer(Asker(request, access, self._parts))
+        except ArtstoreError as error:
+            response = _told(error)
+        if operation.is_noted or response.status_code >= 400:
+            await self._note(request, operation, access, str(response.status_code))
+        if isinstance(response, StreamingResponse):
+            secret = _secret(request)
+            response.body_iterator = while_valid(response.body_iterator, lambda: self._tokens.find(secret) is not None)
+        return response
+
+    async def _token(self, request: Request) -> Token:
+        """The token of a request. Raises AuthenticationError, and TooMany if its address sent too many wrong ones."""
+        address = request.client.host if request.client else "?"
+        if (seconds := self._wrong.wait(address)) > 0:
+            raise TooMany(seconds)
+        if not (secret := _secret(request)):
+            raise AuthenticationError("this server answers to who has a token", hint="`artstore login URL` keeps yours")
+        token = await anyio.to_thread.run_sync(self._tokens.find, secret)
+        if token is None:
+            self._wrong.note(address)
+            hint = "ask who runs this server for a new one"
+            raise AuthenticationError("the token is unknown, was revoked, or has expired", hint=hint)
+        return token
+
+    async def _note(self, request: Request, operation: Operation, access: Access, outcome: str) -> None:
+        folder = request.query_params.get("log", "")
+        await anyio.to_thread.run_sync(
+            partial(
+                self._audit.append,
+                f"{operation.method} {operation.path or '/'}",
+                outcome,
+                token=access.author,
+                address=request.client.host if request.client else "",
+                project="/".join(folder.split("/")[1:3]) or None,
+                subject=folder or request.path_params.get("digest"),
+                sync=operation.is_noted,
+            )
+        )
+
+
+def _room_of(request: Request) -> int:
+    """The memory that the body of a request takes. One without a length may be as large as what is sent at once."""
+    if "digest" in request.path_params:
+        return MOST_SENT if request.method == "PUT" else 0  # a large blob isn't in memory whole
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isdecimal() else 0 if request.method == "GET" else MOST_SENT
+
+
+def _secret(request: Request) -> str:
+    """The token that a request has, or an empty text."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    return secret if scheme.lower() == "bearer" else ""
+
+
+class TooMany(StorageError):
+    """Somebody asks too often."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("too many wrong tokens came from this address", hint=f"wait {seconds:.0f} seconds")
+        self.seconds = seconds
+
+
+def application(parts: Parts, tokens: Tokens, audit: Audit) -> Patient:
+    """The served remote, as an ASGI application."""
+    door = Door(parts, tokens, audit)
+
+    @asynccontextmanager
+    async def lifespan(_: Any) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_expire, parts)
+            yield
+            tasks.cancel_scope.cancel()
+        parts.sendings.close()
+        parts.served.close()
+
+    routes = [Route("/health", _health), *map(door.route, OPERATIONS)]
+    handlers: dict[Any, Callable[[Request, Exception], Response | Awaitable[Response]]] = {
+        HTTPException: _other,
+        Exception: _bug,
+    }
+    return Patient(Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan))
+
+
+async def _expire(parts: Parts) -> None:
+    while True:
+        await anyio.sleep(_EXPIRE_EVERY)
+        await anyio.to_thread.run_sync(parts.sendings.expire)
+
+
+async def _health(request: Request) -> Response:
+    return Response("ok\n", media_type="text/plain")
+
+
+def _told(error: ArtstoreError) -> Response:
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    headers = {"www-authenticate": "Bearer"} if status == 401 else {}
+    if isinstance(error, TooMany):
+        status, headers = 429, {"retry-after": f"{error.seconds:.0f}"}
+    told = {"error": error.message, "hint": error.hint, "kind": kind_of(error)}
+    return JSONResponse(told, status, headers)
+
+
+def _other(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return _told(NotFound("there is nothing at this address")) if status == 404 else Response(status_code=status)
+
+
+def _bug(request: Request, error: Exception) -> Response:
+    told = {"error": "a bug in artstore: see the server's output", "hint": None, "kind": "StorageError"}
+    return JSONResponse(told, 500)

@@ -1,0 +1,105 @@
+"""Reachability: which objects a version, or a log itself, has. Bytes are given only through these."""
+
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from threading import Lock
+from typing import overload
+
+from artstore.domain.collection import State, VersionState, digest_of_state, id_of_state
+from artstore.domain.digest import TREE, Digest
+from artstore.domain.properties import property_digests
+from artstore.domain.run import RunState
+from artstore.domain.tree import DIRECTORY, PART, REFERENCE, trusted_tree
+from artstore.store.objects import ObjectStore
+from artstore.store.reading import read_small
+
+_ROOM = 64 << 20
+"""Bytes of all sets of digests that are kept: of two million objects."""
+_SIZE = 32
+
+
+class Digests(Sequence[bytes]):
+    """A set of digests, sorted, in 32 bytes each: a Python set takes four times as much."""
+
+    def __init__(self, found: Iterable[bytes]) -> None:
+        self._data = b"".join(sorted(found))
+
+    @property
+    def room(self) -> int:
+        """The memory that it takes."""
+        return len(self._data)
+
+    def __len__(self) -> int:
+        return len(self._data) // _SIZE
+
+    @overload
+    def __getitem__(self, at: int) -> bytes: ...
+    @overload
+    def __getitem__(self, at: slice) -> "Sequence[bytes]": ...
+    def __getitem__(self, at: int | slice) -> "bytes | Sequence[bytes]":
+        assert isinstance(at, int), "one at a time"
+        return self._data[at * _SIZE : at * _SIZE + _SIZE]
+
+    def __contains__(self, digest: object) -> bool:
+        assert isinstance(digest, bytes)
+        at = bisect_left(self, digest)
+        return at < len(self) and self[at] == digest
+
+
+class Reach:
+    """What versions and runs have, as far as it was asked lately. Any thread may ask."""
+
+    def __init__(self, room: int = _ROOM) -> None:
+        self._room = room
+        self._kept: OrderedDict[tuple[str, ...], Digests] = OrderedDict()
+        self._lock = Lock()
+
+    def of_versions(self, objects: ObjectStore, versions: Sequence[VersionState]) -> Digests:
+        """The records, trees and blobs of some versions together, without their long properties.
+
+        Cost: reads the trees of all of them, each once, unless the same versions were asked for lately.
+        """
+        key = tuple(sorted(version["id"] for version in versions))
+        return self._found(
+            key, lambda: _below(objects, map(digest_of_state, versions)) | set(map(id_of_state, versions))
+        )
+
+    def of_run(self, objects: ObjectStore, state: RunState) -> Digests:
+        """The sealed history and files of a run."""
+        key = (str(state.path), state.digest or "")
+        return self._found(key, lambda: _below(objects, (tree.digest for tree in state.folders())) | {*state.blobs()})
+
+    def _found(self, key: tuple[str, ...], find: Callable[[], set[Digest]]) -> Digests:
+        with self._lock:
+            if (known := self._kept.get(key)) is not None:
+                self._kept.move_to_end(key)
+                return known
+        found = Digests(find())
+        with self._lock:
+            self._kept[key] = found
+            while sum(kept.room for kept in self._kept.values()) > self._room and len(self._kept) > 1:
+                self._kept.popitem(last=False)
+        return found
+
+
+def long_properties(state: State) -> set[Digest]:
+    """The blobs of the long properties of a collection and of its versions."""
+    return {digest for owner in (vars(state), *state.versions.values()) for digest in property_digests(owner)}
+
+
+def _below(objects: ObjectStore, roots: Iterable[Digest]) -> set[Digest]:
+    """Trees with everything below them. They are read level by level: a bucket is asked few times."""
+    found = set(roots)
+    level = list(found)
+    while level:
+        below: set[Digest] = set()
+        for _, _, data in read_small(objects, dict.fromkeys(level, TREE)):
+            for entry in trusted_tree(bytes(data)):
+                if entry[1] == REFERENCE or entry[3] in found:
+                    continue
+                found.add(entry[3])
+                if entry[1] in (DIRECTORY, PART):
+                    below.add(entry[3])
+        level = list(below)
+    return found

@@ -1,0 +1,185 @@
+"""What clients send: objects under a transaction, each checked before it is stored, until entries name them."""
+
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Container, Iterator
+from contextlib import ExitStack
+from functools import partial
+from threading import Lock
+from typing import Any
+
+import anyio.to_thread
+from blake3 import blake3
+
+from artstore.backends.files import closing_fd, remove_if_there
+from artstore.domain.digest import BLOB, KIND_NAMES, Digest, ObjectKind, short
+from artstore.domain.names import printable
+from artstore.errors import Conflict, Damage, InvalidValue, NotFound, Refused, storage_error
+from artstore.server.served import Served
+from artstore.store.packs import LARGE
+from artstore.store.store import Store
+from artstore.store.transaction import Transaction
+
+IDLE = 600.0
+"""Seconds without a request after which a transaction ends."""
+_LONGEST = 86_400.0
+"""Seconds after which it ends all the same: while it is open, no collector removes what it may rely on."""
+_MOST = 8
+"""Transactions that one token may have open."""
+_MOST_STAGED = 1 << 40
+"""Bytes that one transaction may send."""
+_GATHERED = 4 << 20
+"""Bytes of a large blob that are written and hashed at once, in another thread."""
+
+
+class Sending:
+    """One transaction of a client: what it has sent, and what it may rely on. Requests of it wait for each other."""
+
+    def __init__(self, served: Served, author: str) -> None:
+        self.id = secrets.token_hex(16)
+        self.author = author
+        self.lock = Lock()
+        self.began = self.asked = time.monotonic()
+        self.sent: dict[Digest, tuple[ObjectKind, int]] = {}
+        """kind and size of each object that was sent whole"""
+        self.held: list[Container[bytes]] = []
+        """sets of what is reached through versions whose bytes the token may read"""
+        self.checked: set[tuple[Digest, int, int]] = set()
+        """trees that were checked with everything below them: (digest, size, files)"""
+        self.bytes = 0
+        self._open = ExitStack()
+        self.store: Store = self._open.enter_context(served.store())
+        self.tx = self._open.enter_context(Transaction(self.store.objects))
+
+    def close(self) -> None:
+        """End it. What no entry names is collected later."""
+        self._open.close()
+
+    def count(self, size: int) -> None:
+        """Count bytes that arrive. Raises Refused if they are too many."""
+        self.bytes += size
+        if self.bytes > _MOST_STAGED:
+            raise Refused(f"one transaction may send {_MOST_STAGED} bytes", hint="push fewer versions at once")
+
+    def add(self, objects: Iterator[list[Any]]) -> int:
+        """Store small objects: frames [kind, bytes]. Their digests are computed here, so none can be wrong."""
+        count = 0
+        for values in objects:
+            if len(values) != 2 or values[0] not in KIND_NAMES or type(values[1]) is not bytes:
+                raise InvalidValue("a frame that is sent is not an object: [kind, bytes]")
+            kind, data = values
+            if kind == BLOB and len(data) >= LARGE:
+                raise InvalidValue(f"a blob of {len(data)} bytes among small objects: large ones are sent alone")
+            self.sent[self.tx.add(kind, data)] = kind, len(data)
+            count += 1
+        return count
+
+    def held_of(self, digests: list[Digest], through: list[Container[bytes]]) -> Iterator[list[Any]]:
+        """[digest, size] of each of these objects that an entry may name already. It is relied on from now on."""
+        self.held += through
+        found = [digest for digest in digests if digest in self.sent or any(digest in some for some in through)]
+        sizes = dict(self.tx.rely_many(found))
+        large = [digest for digest in found if digest not in sizes]
+        for digest, size in (self.store.objects.large.sizes(large) if large else {}).items():
+            if self.tx.rely(BLOB, digest, size):
+                sizes[digest] = size
+        for digest, known in sizes.items():
+            yield [digest, self.sent[digest][1] if known is None else known]
+
+    def may_name(self, digest: Digest) -> bool:
+        """Whether an entry may name an object: it was sent, or is reached through what the token may read."""
+        return digest in self.sent or any(digest in some for some in self.held)
+
+    async def receive(self, digest: Digest, length: int, pieces: AsyncIterator[bytes]) -> None:
+        """Store a large blob. Raises Damage if it isn't the one that was announced."""
+        if length < LARGE:
+            raise InvalidValue(f"a blob of {length} bytes is small: small ones are sent in frames")
+        self.count(length)
+        path, hasher, size = self.tx.staged(), blake3(max_threads=blake3.AUTO), 0
+        fd = await anyio.to_thread.run_sync(
+            partial(os.open, path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+        )
+        try:
+            with closing_fd(fd):
+                gathered: list[bytes] = []
+                waiting = 0
+                async for piece in pieces:
+                    gathered.append(piece)
+                    size, waiting = size + len(piece), waiting + len(piece)
+                    if size > length:
+                        raise InvalidValue(f"more than the {length} bytes that were announced")
+                    if waiting >= _GATHERED:
+                        await anyio.to_thread.run_sync(_write, fd, hasher, b"".join(gathered))
+                        gathered, waiting = [], 0
+                await anyio.to_thread.run_sync(_write, fd, hasher, b"".join(gathered))
+            if size != length or hasher.digest() != digest:
+                raise Damage(f"blob {short(digest)} arrived with other bytes than its digest says")
+        except OSError as error:
+            remove_if_there(path)
+            raise storage_error(error, f"write to {printable(self.store.storage.root)}") from error
+        except BaseException:
+            remove_if_there(path)
+            raise
+        with self.lock:
+            self.tx.add_large(digest, size, path)
+            self.sent[digest] = BLOB, size
+
+
+def _write(fd: int, hasher: Any, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+    hasher.update(data)
+
+
+class Sendings:
+    """The open transactions of all clients."""
+
+    def __init__(self, served: Served) -> None:
+        self._served = served
+        self._lock = Lock()
+        self._open: dict[str, Sending] = {}
+
+    def begin(self, author: str) -> Sending:
+        """Begin a transaction. Raises Conflict if the token has too many."""
+        self.expire()
+        with self._lock:
+            if sum(one.author == author for one in self._open.values()) >= _MOST:
+                hint = f"one that isn't used ends after {IDLE / 60:.0f} minutes"
+                raise Conflict(f"'{author}' has {_MOST} pushes under way", hint=hint)
+        sending = Sending(self._served, author)
+        with self._lock:
+            self._open[sending.id] = sending
+        return sending
+
+    def find(self, id: str, author: str) -> Sending:
+        """The transaction with an id. Raises NotFound if it ended, or is that of another token."""
+        with self._lock:
+            found = self._open.get(id)
+        if found is None or found.author != author:
+            raise NotFound("this transaction has ended", hint="push again: what was sent isn't sent twice")
+        found.asked = time.monotonic()
+        return found
+
+    def end(self, id: str, author: str) -> None:
+        """End a transaction."""
+        sending = self.find(id, author)
+        with self._lock:
+            self._open.pop(id, None)
+        with sending.lock:
+            sending.close()
+
+    def expire(self, idle: float = IDLE) -> None:
+        """End transactions that nobody has used for some seconds."""
+        now = time.monotonic()
+        with self._lock:
+            due = {id for id, one in self._open.items() if now - one.asked > idle or now - one.began > _LONGEST}
+            late = [id for id in due if not self._open[id].lock.locked()]
+            ended = [self._open.pop(id) for id in late]
+        for sending in ended:
+            sending.close()
+
+    def close(self) -> None:
+        """End all transactions."""
+        self.expire(-1.0)

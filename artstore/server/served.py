@@ -1,0 +1,71 @@
+"""The repository that is served, opened for requests: each borrows a handle, and all share what is kept in memory."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+
+from artstore.domain.collection import State
+from artstore.errors import DamagedLog
+from artstore.server.reach import Reach
+from artstore.store.layout import check_format, storage_at
+from artstore.store.settings import Settings
+from artstore.store.store import Store
+
+_STATES = 1024
+"""Collections whose states are kept in memory."""
+
+
+class Served:
+    """One repository, for the threads of a server."""
+
+    def __init__(self, place: str, settings: Settings) -> None:
+        self.place = place
+        self.settings = settings
+        self.reach = Reach()
+        self._free: list[Store] = []
+        self._lock = Lock()
+        self._states: OrderedDict[str, State] = OrderedDict()
+        with self.store() as store:
+            self.id = store.id
+            self.root = store.storage.root
+
+    @contextmanager
+    def store(self) -> Iterator[Store]:
+        """A handle for one request, or for as long as a transaction is open. It is not for several threads at once."""
+        with self._lock:
+            store = self._free.pop() if self._free else None
+        if store is None:
+            storage = storage_at(self.place, None)
+            store = Store(storage, check_format(storage, "read"), self.settings.identity)
+        try:
+            store.objects.packs.refresh()
+            yield store
+        except BaseException:
+            store.close()
+            raise
+        with self._lock:
+            self._free.append(store)
+
+    def close(self) -> None:
+        """Close the handles that nobody has borrowed."""
+        with self._lock:
+            free, self._free = self._free, []
+        for store in free:
+            store.close()
+
+    def collection(self, store: Store, folder: str) -> State:
+        """The state of a collection's log. Nobody may change it: it is kept. Cost: one look if nothing is new."""
+        with self._lock:
+            known = self._states.get(folder)
+        if known is not None and known.number and known.pending is None and store.refs.is_current(known):
+            return known
+        state = store.refs.read_folder(folder)
+        if state.number and state.path.folder != folder:
+            raise DamagedLog(f"the log in {folder} belongs to {state.path}")
+        with self._lock:
+            self._states[folder] = state
+            self._states.move_to_end(folder)
+            while len(self._states) > _STATES:
+                self._states.popitem(last=False)
+        return state

@@ -1,0 +1,77 @@
+"""Serving: what may be served, listening, and ending gracefully."""
+
+import ipaddress
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from artstore.domain.roles import PROTECTED
+from artstore.errors import InvalidValue, Refused
+from artstore.server.application import application
+from artstore.server.audit import Audit
+from artstore.server.connections import ServedConnection
+from artstore.server.folder import server_folder
+from artstore.server.protocol import parts_of
+from artstore.server.served import Served
+from artstore.server.tokens import Tokens
+from artstore.store.settings import Settings
+
+BACKLOG = 256
+_GRACE = 10
+"""Seconds that answers under way have to end when the server is stopped."""
+
+
+class Serving:
+    """One repository that is about to be served."""
+
+    def __init__(
+        self, place: str, settings: Settings, protected: tuple[str, ...] = (), proxied: str | None = None
+    ) -> None:
+        """Raises Refused for a partial clone: it would get what it lacks with the credentials of the server."""
+        partial = [name for name, remote in settings.remotes().items() if remote.partial]
+        if partial:
+            hint = f"`artstore pull {partial[0]}` of everything makes it whole"
+            raise Refused(f"this is a partial clone: bytes that it lacks are at '{partial[0]}'", hint=hint)
+        served = Served(place, settings)
+        self._parts = parts_of(served, protected or PROTECTED, proxied)
+        with served.store() as store:
+            folder = server_folder(store.storage)
+        self._tokens, self._audit = Tokens(folder), Audit(folder)
+
+    def run(self, listen: str, told: Callable[[str], None]) -> None:
+        """Serve until interrupted. `told` is called with the address.
+
+        Raises OSError if the address can't be used, and Refused if others could reach it and there are no tokens.
+        """
+        host, port = _address(listen)
+        if not self._tokens.all() and not ipaddress.ip_address(host).is_loopback:
+            hint = "`artstore token create NAME --role admin` makes the first"
+            raise Refused(f"{host} can be reached from other hosts, and there is no token yet", hint=hint)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:  # named: else no TCP_NODELAY
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
+            listener.listen(BACKLOG)
+            shown = f"[{host}]" if ":" in host else host
+            told(f"http://{shown}:{listener.getsockname()[1]}")
+            config = uvicorn.Config(
+                application(self._parts, self._tokens, self._audit), log_level="error", access_log=False,
+                server_header=False, ws="none", http=ServedConnection, backlog=BACKLOG,
+                timeout_graceful_shutdown=_GRACE,
+            )  # fmt: skip
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+def _address(listen: str) -> tuple[str, int]:
+    """The host, as an IP address, and the port. Raises InvalidValue."""
+    host, _, port = listen.rpartition(":")
+    host = {"localhost": "127.0.0.1", "": "127.0.0.1"}.get(host, host.strip("[]"))
+    try:
+        number, _ = int(port), ipaddress.ip_address(host)
+    except ValueError as error:
+        what = f"'{listen[:100]}' is not an address to listen on"
+        raise InvalidValue(what, hint="such as 127.0.0.1:8650, [::1]:8650 or 0.0.0.0:8650") from error
+    if not 0 <= number < 1 << 16:
+        raise InvalidValue(f"{number} is not a port")
+    return host, number
