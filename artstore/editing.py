@@ -20,6 +20,7 @@ from artstore.operations.upkeep.removal import sweep
 from artstore.progress import Monitor
 from artstore.store.accepted import Accepted
 from artstore.store.layout import check_format
+from artstore.store.objects import ObjectStore
 from artstore.store.settings import Settings
 from artstore.store.store import Store
 from artstore.view import View
@@ -40,6 +41,9 @@ class Editor(View):
     In the examples, `repository` is a new repository, and the working folder holds `dataset/train.csv` with the line
     `1,2`. The `text` of an operation is a spec such as `data:v3`, or the name of a collection.
     """
+
+    store: Store
+    objects: ObjectStore
 
     def __init__(self, root: str) -> None:
         """Open the repository in folder `root`. Raises NotFound or UnsupportedFormat."""

@@ -376,6 +376,7 @@ class Repository(Editor):
             if known is None or known.url != place:
                 raise Conflict(f"there is another repository in {printable(root)}", hint="choose another folder")
             repository.settings.given.add((ORIGIN, place))
+            repository.settings.typed.add(place)
             exchanged = repository.pull(ORIGIN, selection=selection, jobs=jobs, monitor=monitor)
             repository._take_only_entity()
             return repository, exchanged

@@ -16,17 +16,16 @@ from artstore.domain.names import RESERVED, Spec, collection_named, parse_path, 
 from artstore.domain.run import RunState
 from artstore.domain.selection import EVERYTHING, Selection, select
 from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, FileChange, diff, find, read_folder, walk
-from artstore.errors import Damage, InvalidValue, NotFound, translated
+from artstore.errors import Damage, InvalidValue, NotFound, Refused, translated
 from artstore.operations.finding.lookup import Home, Lookup, Version, unless_deleted
 from artstore.operations.restoring.options import PLAIN, Restore
 from artstore.progress import Monitor
 from artstore.store import settings
 from artstore.store.layout import Operation, check_format
 from artstore.store.objects import ObjectStore
-from artstore.store.reading import load_trees
 from artstore.store.runs import may_live
 from artstore.store.settings import Settings
-from artstore.store.store import Store
+from artstore.store.sides import AnyStore, Objects, load_trees
 
 if TYPE_CHECKING:  # each is loaded when it is called, so that a command only loads the operations that it needs
     from artstore.operations.finding.catalog import Catalog
@@ -39,7 +38,7 @@ if TYPE_CHECKING:  # each is loaded when it is called, so that a command only lo
     from artstore.operations.upkeep.fsck import Report
     from artstore.operations.upkeep.repair import Elsewhere
     from artstore.operations.upkeep.usage import Usage
-    from artstore.store.runfiles import RunFile
+    from artstore.store.runs import RunFile
 
 
 class View:
@@ -51,7 +50,10 @@ class View:
     line `1,2`.
     """
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    store: AnyStore
+    objects: Objects
+
+    def __init__(self, store: AnyStore, settings: Settings) -> None:
         self.store = store
         self.storage, self.objects, self.refs, self.runs = store.storage, store.objects, store.refs, store.runs
         self.settings = settings
@@ -79,6 +81,7 @@ class View:
 
     def fill(self, found: Version, selection: Selection = EVERYTHING, *, monitor: Monitor | None = None) -> None:
         """Prepare to read a version's files. At a distant place: read all trees that will be needed, with few requests."""
+        self.lookup.looked_at(found)
         if self.storage.distant:
             load_trees(self.objects, found.tree, selection.reaches)
 
@@ -166,21 +169,15 @@ class View:
 
     def run_history(self, state: RunState, having: bytes = b"") -> Iterator[dict[str, Any]]:
         """The rows of metrics that a run logged, in their order, each with its `_step`: see `read_history`."""
-        from artstore.store.metrics import read_history
-
-        return read_history(self.objects, self.runs, state, having)
+        return self.store.run_history(state, having)
 
     def run_files(self, state: RunState) -> dict[str, RunFile]:
         """The files of a run, by their paths, in the order of these: see `files_of`."""
-        from artstore.store.runfiles import files_of
-
-        return files_of(self.objects, self.runs, state)
+        return self.store.run_files(state)
 
     def open_run_file(self, state: RunState, path: str) -> BinaryIO:
         """Open a file of a run for reading. Raises NoEntry if the run has none at that path."""
-        from artstore.store.runfiles import open_file_of
-
-        return open_file_of(self.objects, self.runs, state, path, self.open)
+        return self.store.open_run_file(state, path, self.open)
 
     def get_run_file(self, state: RunState, path: str, root: str) -> str:
         """Restore a file of a run below a folder, and return its path there: see `restore_run_file`."""
@@ -193,13 +190,13 @@ class View:
         """The summary of a run. If the run hasn't ended, metrics that it lacks are taken from its history."""
         from artstore.store.metrics import whole_summary
 
-        return whole_summary(self.objects, self.runs, state)
+        return whole_summary(self.store, state)
 
     def run_fields(self) -> RunFields:
         """The fields of runs, for filters, columns and orders."""
         from artstore.operations.finding.matching import RunFields
 
-        return RunFields(self.objects, self.runs)
+        return RunFields(self.store)
 
     def catalog(self, *, damaged: list[Damage] | None = None) -> Catalog:
         """A summary of all runs and links. If a log can't be read, its error is added to `damaged`, if given."""
@@ -240,6 +237,7 @@ class View:
 
     def find_entry(self, found: Version, path: str) -> Entry | None:
         """The entry at a path of a version, or None."""
+        self.lookup.looked_at(found)
         return find(found.tree, parse_path(path), self.objects.read_tree)
 
     def entry(self, found: Version, path: str) -> Entry:
@@ -289,6 +287,8 @@ class View:
         >>> [change.path for change in repository.diff(repository.find("data:v0"), repository.find("data:v1"))]
         [b'test.csv']
         """
+        for found in (old, new):
+            self.lookup.looked_at(found)
         return diff(old.tree, new.tree, self.objects.read_tree)
 
     def get(self, found: Version, root: str | None = None, how: Restore = PLAIN) -> CheckedOut:
@@ -393,6 +393,7 @@ class View:
         from artstore.operations.upkeep.merge import maintenance_lock, merge
 
         self._may("gc")
+        objects = self._stored()
         if now and not self.storage.coherent:
             raise InvalidValue(
                 "gc --now is refused on a network file system: other hosts may still use old listings",
@@ -405,9 +406,9 @@ class View:
         grace = 0.0 if now else settings.grace(self.storage.local)
         with maintenance_lock(self.storage):
             act = foresee if dry_run else collect
-            done = act(self.objects, self.refs, self.runs, grace=grace, monitor=monitor or Monitor())
+            done = act(objects, self.refs, self.runs, grace=grace, monitor=monitor or Monitor())
             if self.objects.here is None and not dry_run:
-                merge(self.objects)
+                merge(objects)
             return done
 
     def fsck(self, *, quick: bool = False, repair: bool = False, monitor: Monitor | None = None) -> Report:
@@ -424,8 +425,8 @@ class View:
         """
         from artstore.operations.upkeep.fsck import Fsck
 
-        shown = monitor or Monitor()
-        of_all = self.objects, self.refs, self.runs
+        objects, shown = self._stored(), monitor or Monitor()
+        of_all = objects, self.refs, self.runs
         check = partial(Fsck, *of_all, promised=self._promised, gone=self._gone, monitor=shown)
         if not repair:
             return check(quick=quick, doubted=set()).run()
@@ -435,7 +436,14 @@ class View:
         for operation in ("write", "gc"):
             self._may(operation)
         with maintenance_lock(self.storage):
-            return Repair(self.objects, self.refs, self._elsewhere(), shown).run(check, quick=quick)
+            return Repair(objects, self.refs, self._elsewhere(), shown).run(check, quick=quick)
+
+    def _stored(self) -> ObjectStore:
+        """The packs and large blobs. Raises Refused for a served remote: its server maintains them."""
+        if isinstance(self.objects, ObjectStore):
+            return self.objects
+        message = f"{printable(self.storage.root)} is a served repository: it is maintained where it is served"
+        raise Refused(message, hint="run the command there, or ask who runs the server")
 
     def _elsewhere(self) -> list[Elsewhere]:
         """Other repositories that may hold objects that were lost here."""
@@ -460,16 +468,17 @@ class View:
         """
         from artstore.operations.upkeep.usage import usage
 
-        return usage(self.objects, self.collections(damaged=damaged), self.runs, damaged)
+        return usage(self._stored(), self.collections(damaged=damaged), self.runs, damaged)
 
 
-def view_of(place: str, here: FolderStorage | None, *, writing: bool = False) -> View:
+def view_of(place: str, here: FolderStorage | None, *, writing: bool = False, given: bool = True) -> View:
     """Open a view of the repository at a path or URL, or of a remote.
 
     Args:
         place: A path, a URL, or the name of a remote of the repository `here`.
         here: The repository here; None if there is none.
         writing: For maintenance: damage is noted there.
+        given: The user has named a place that isn't a remote's name, and not a file: see `open_remote`.
 
     Raises:
         NotFound: There is no repository.
@@ -486,7 +495,8 @@ def view_of(place: str, here: FolderStorage | None, *, writing: bool = False) ->
     settings = Settings(here.root if here is not None else None)
     name = place if here is not None and place in settings.remotes() else None
     try:
-        remote = open_remote(require_remote(settings, name) if name else place, settings, here=here, notes=writing)
+        url, given = (require_remote(settings, name), False) if name else (place, given)
+        remote = open_remote(url, settings, here=here, notes=writing, given=given, looking=True)
     except NotFound:
         if name is None and "/" not in place and settings.remotes():
             require_remote(settings, place, "a repository")

@@ -166,7 +166,7 @@ class Restoring(ExitStack):
         name = self._registered(source)
         here = FolderStorage(self._repository.root) if self._repository is not None else None
         try:
-            view = self.enter_context(view_of(name or source.place, here))
+            view = self.enter_context(view_of(name or source.place, here, given=self._chosen is not None))
         except NotFound as error:
             hint = f"{error.hint}; {self._again()} gets the versions from elsewhere"
             raise NotFound(f"remote '{source.name}' can't be read: {error}", hint=hint) from None

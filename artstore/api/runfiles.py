@@ -16,7 +16,7 @@ from artstore.domain.names import as_project, check_project
 from artstore.domain.run import RunPath, RunState
 from artstore.domain.wording import human
 from artstore.errors import Conflict, InvalidValue, NoEntry
-from artstore.store.runfiles import RunFile
+from artstore.store.runs import RunFile
 
 
 class File:

@@ -35,7 +35,8 @@ def spelled(address: str) -> str:
     if scheme in ("http", "https", "") and (bucket := _at_service(rest.removeprefix("//"))):
         return f"did you mean {_shown(bucket)}?"
     if scheme in ("http", "https"):
-        return f"a bucket of a service at {scheme}://HOST is 's3://BUCKET/PATH?endpoint={scheme}://HOST'"
+        here = "an https address is that of a served repository"
+        return f"{here}; a bucket of a service at {scheme}://HOST is 's3://BUCKET/PATH?endpoint={scheme}://HOST'"
     if re.match("[^/:]+@[^:]*$", address):
         return f"a folder of this name is ./{_shown(address)}; {_MOUNT}"
     return _KNOWN if scheme in (*_BUCKETS, "file") else f"{_KNOWN}; {_MOUNT}"

@@ -150,6 +150,9 @@ class FolderStorage:
     def read_many(self, paths: list[str], most: int | None = None) -> list[bytes]:
         return [self.read(path, 0, most) for path in paths]
 
+    def read_each(self, paths: list[str], most: int | None = None) -> Iterator[bytes]:
+        return (self.read(path, 0, most) for path in paths)
+
     def read(self, path: str, offset: int = 0, length: int | None = None, *, own: bool = False) -> bytes:
         """With `own`, opens the file by `open_own`."""
         try:

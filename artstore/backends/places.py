@@ -44,11 +44,25 @@ def _has_bucket_credentials() -> bool:
     return has_credentials()
 
 
+def _served(url: str, scratch: str | None, foreign: bool) -> Storage:
+    from artstore.backends.served.opening import open_served_storage
+
+    return open_served_storage(url, given=False)
+
+
+SERVED = ("https", "http")
+"""The schemes of served remotes. An http address must be on this host."""
 KINDS = (
     PlaceKind(("file",), _folder),
     PlaceKind(("s3", "gs", "az"), _bucket, _has_bucket_credentials),
     PlaceKind(("memory",), _bucket, _has_bucket_credentials, lasts=False),
+    PlaceKind(SERVED, _served),
 )
+
+
+def is_served(place: str) -> bool:
+    """Whether a place is the address of a served remote. Nothing is contacted."""
+    return place.partition("://")[0].lower() in SERVED and is_url(place)
 
 
 def kind_of(url: str) -> PlaceKind:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -58,6 +58,9 @@ class Readable(Protocol):
 
         Raises FileNotFoundError if one is absent.
         """
+
+    def read_each(self, paths: list[str], most: int | None = None) -> Iterator[bytes]:
+        """Like `read_many`, but only a few of the files are in memory at once."""
 
     def size(self, path: str) -> int | None:
         """The size of a regular file in bytes, or None if it is absent."""

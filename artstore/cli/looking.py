@@ -12,13 +12,13 @@ import click
 from artstore.api.tables.naming import is_group, is_table, with_suffixes
 from artstore.cli import output
 from artstore.cli.arguments import SPEC, home_of, is_project, nothing_matches, of_type
-from artstore.cli.output import from_option, json_option, open_repository, open_view, print_json, report_damage, table
+from artstore.cli.output import from_option, json_option, open_view, print_json, report_damage, table
 from artstore.cli.streams import Long
 from artstore.domain.collection import INHERIT, Path, State, VersionState, author_of, id_of_state, is_live
 from artstore.domain.digest import short
 from artstore.domain.extras import Extras
 from artstore.domain.names import check_type, collection_named, is_run_table, printable
-from artstore.domain.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry
+from artstore.domain.tree import DIRECTORY, EXECUTABLE, REFERENCE, UNKNOWN, Entry
 from artstore.domain.wording import count, first_of, human, moment, typed
 from artstore.errors import Damage, InvalidValue, NotFound
 from artstore.operations.finding.lookup import Version
@@ -258,7 +258,11 @@ def _entry(path: str, entry: Entry, extras: Extras) -> dict[str, Any]:
     value |= {"extra": extras[path]} if path in extras else {}
     if entry.kind == REFERENCE:
         return value | {"uri": entry.uri}
-    return value | {"digest": entry.digest.hex()} | ({"files": entry.files} if entry.kind == DIRECTORY else {})
+    return (
+        value
+        | {"digest": None if entry.digest == UNKNOWN else entry.digest.hex()}
+        | ({"files": entry.files} if entry.kind == DIRECTORY else {})
+    )
 
 
 @click.command("show")
@@ -337,10 +341,11 @@ def _version(repository: View, state: State, version: VersionState, aliases: lis
 @click.argument("name", type=SPEC)
 @click.option("--aliases", is_flag=True, help="List every move of every alias instead.")
 @click.option("--deleted", is_flag=True, help="Include deleted versions, even of a deleted artifact.")
+@from_option
 @json_option
-def log_command(name: str, aliases: bool, deleted: bool, as_json: bool) -> None:
+def log_command(name: str, aliases: bool, deleted: bool, place: str | None, as_json: bool) -> None:
     """List the versions of an artifact, newest first."""
-    with open_repository() as repository:
+    with open_view(place) as repository:
         path, _ = repository.path_of(collection_named(name))
         state = repository.refs.read(path) if deleted else repository.collection(name)
         if not state.versions:

@@ -52,7 +52,8 @@ def _partly(command: F) -> F:
 def remote_command() -> None:
     """Manage the remotes that this repository pushes to and pulls from.
 
-    A remote is a repository in a folder (such as a network share) or in a bucket: s3://BUCKET/PATH, gs://…, az://….
+    A remote is a repository in a folder (such as a network share), in a bucket (s3://BUCKET/PATH, gs://…, az://…), or
+    one that `artstore serve` serves: https://HOST.
     """
 
 
@@ -85,7 +86,7 @@ def add_command(
             if url is None and not remotes.of_project():
                 raise click.MissingParameter(ctx=ctx, param_hint="'URL'", param_type="argument")
             place = remotes.named_by_project(name) if url is None else url
-            writable = remotes.add(name, place, make=make, shared=shared)
+            writable = remotes.add(name, place, make=make, shared=shared, named=url is not None)
         if record:
             remotes.record(name)
         known = remotes.all()[name]

@@ -24,8 +24,7 @@ from artstore.domain.wording import count, first_of, human, near, typed
 from artstore.errors import Damage, InvalidValue, NoEntry, Refused
 from artstore.operations.finding.columns import column, ordered
 from artstore.operations.finding.matching import RunFields, fitting_runs
-from artstore.store.runfiles import RunFile
-from artstore.store.runs import may_live
+from artstore.store.runs import RunFile, may_live
 from artstore.view import View
 
 

@@ -52,6 +52,8 @@ class Entry(Row):
 
 EMPTY = digest_of(TREE, encode_rows([]))
 """The digest of an empty folder."""
+UNKNOWN = Digest(bytes(32))
+"""The digest of a file in a listing of a role that can look and not download. No content has it."""
 Read = Callable[[Digest], bytes]
 """A function from a tree's digest to its bytes, checked."""
 

@@ -81,7 +81,7 @@ class Objects:
         yield from ([0, digest, None] for digest in asked if digest not in given)
         for place in _parts(places):
             with self._served.store() as store:
-                rows = list(read_rows(store.objects, [place]))
+                rows = list(read_rows(store.objects.packs, [place]))
             yield from ([row.kind, row.digest, data] for row, data in rows if data is not None)
             elsewhere += [row.digest for row, data in rows if data is None]
         if not elsewhere:

@@ -12,7 +12,6 @@ from artstore.domain.properties import property_digests
 from artstore.domain.run import RunState
 from artstore.domain.tree import DIRECTORY, PART, REFERENCE, trusted_tree
 from artstore.store.objects import ObjectStore
-from artstore.store.reading import read_small
 
 _ROOM = 64 << 20
 """Bytes of all sets of digests that are kept: of two million objects."""
@@ -94,7 +93,7 @@ def _below(objects: ObjectStore, roots: Iterable[Digest]) -> set[Digest]:
     level = list(found)
     while level:
         below: set[Digest] = set()
-        for _, _, data in read_small(objects, dict.fromkeys(level, TREE)):
+        for _, _, data in objects.read_many(dict.fromkeys(level, TREE)):
             for entry in trusted_tree(bytes(data)):
                 if entry[1] == REFERENCE or entry[3] in found:
                     continue

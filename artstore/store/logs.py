@@ -2,9 +2,9 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, Protocol
 
 from artstore.backends.storage import LogStorage
 from artstore.domain.changes import Change, LogEntry, is_text
@@ -26,6 +26,12 @@ _AUTHOR = {"author"}
 """The field that only entries have that a server accepted."""
 _REST = itemgetter("prev", "time", "host", "user", "write", "changes", "author")
 """The last fields of a LogEntry, in their order."""
+
+
+class Listed(Protocol):
+    """A place of which the paths below a folder are listed: a storage, or copies of a remote's logs."""
+
+    def paths(self, folder: str) -> list[str]: ...
 
 
 class EntryCache:
@@ -156,6 +162,21 @@ class Log:
         older = (other for other in self.storage.names(self.folder) if other.endswith(".checkpoint") and other < name)
         for other in sorted(older)[:-1]:
             self.storage.remove(f"{self.folder}/{other}")
+
+
+def numbers_below(storage: Listed, folders: Iterable[str]) -> dict[str, Sequence[int]]:
+    """The numbers of all entries of each log below some folders, by the folder of the log. Cost: a listing of each."""
+    found: dict[str, list[int]] = {}
+    for path in {path for folder in folders for path in storage.paths(folder)}:
+        log, _, name = path.rpartition("/")
+        if log.count("/") == 3 and (number := number_of(name)):
+            found.setdefault(log, []).append(number)
+    return {**found}
+
+
+def last_of(numbers: Sequence[int]) -> int:
+    """The highest of a log's numbers. A server that only says how many there are gives a range, which may be long."""
+    return numbers[-1] if isinstance(numbers, range) else max(numbers)
 
 
 def last_number(listing: list[str]) -> int:

@@ -19,8 +19,8 @@ from artstore.domain.names import printable
 from artstore.domain.run import RunState
 from artstore.domain.summaries import Summaries
 from artstore.errors import Damage, DamagedObject, translated
-from artstore.store.objects import ObjectStore
 from artstore.store.runs import HISTORY, Runs
+from artstore.store.sides import AnyStore, Objects
 
 SEAL_AT = 4 << 20
 """Bytes after which a part is sealed, so that a long run's history is in the store before it ends."""
@@ -90,13 +90,14 @@ def _complete(fd: int, line: bytes, written: int) -> None:
         raise
 
 
-def read_history(objects: ObjectStore, runs: Runs, state: RunState, having: bytes = b"") -> Iterator[MetricRow]:
+def read_history(objects: Objects, runs: Runs, state: RunState, having: bytes = b"") -> Iterator[MetricRow]:
     """All rows of a run: first the sealed ones, then the others, in the order in which they were logged.
 
     With `having`, only the rows whose JSON contains these bytes, such as `"_type"` for media: others aren't parsed,
     which takes 10 µs a row. Memory: one part.
     """
     told: set[str] = set()
+    objects.through(state.path.folder, ())
     while True:
         listed = runs.parts(state)  # before the log is read: a file that is sealed after this is named there
         now = runs.read_folder(state.path.folder)
@@ -116,7 +117,7 @@ def read_history(objects: ObjectStore, runs: Runs, state: RunState, having: byte
         yield from rows_of(whole_rows(data), having)
 
 
-def last_row(objects: ObjectStore, state: RunState) -> MetricRow:
+def last_row(objects: Objects, state: RunState) -> MetricRow:
     """The last row that was sealed; without one, an empty row. Cost: one part is read, and one row parsed."""
     part = max(state.history.values(), key=lambda part: int(part["last"]), default=None)
     try:
@@ -126,7 +127,7 @@ def last_row(objects: ObjectStore, state: RunState) -> MetricRow:
         return {}  # the history reports it
 
 
-def whole_summary(objects: ObjectStore, runs: Runs, state: RunState) -> dict[str, Any]:
+def whole_summary(store: AnyStore, state: RunState) -> dict[str, Any]:
     """The summary of a run. If the run hasn't ended, metrics that it lacks are taken from the history.
 
     What is kept of each is what the run defined, or its last value. A process writes the summary some seconds after the
@@ -139,14 +140,14 @@ def whole_summary(objects: ObjectStore, runs: Runs, state: RunState) -> dict[str
     for metric, kept in state.defined.items():
         summaries.define(metric, kept)
     try:
-        for row in read_history(objects, runs, state):
+        for row in store.run_history(state):
             logged |= summaries.of(row)
     except Damage:
         pass  # the history reports it
     return state.summary | {k: v for k, v in logged.items() if k not in state.summary and not k.startswith("_")}
 
 
-def _sealed(objects: ObjectStore, part: Change) -> bytes:
+def _sealed(objects: Objects, part: Change) -> bytes:
     if part["blob"] is None:
         return str(part["text"]).encode()
     return objects.read(BLOB, from_hex(part["blob"]))

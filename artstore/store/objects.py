@@ -3,9 +3,10 @@
 It distinguishes damaged objects from missing ones.
 """
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Iterator, Set
 
 from artstore.backends.storage import FolderStorage, Storage
+from artstore.domain.collection import VersionState
 from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, ObjectKind, short
 from artstore.domain.names import printable
 from artstore.domain.version import VersionRecord, decode_version
@@ -14,6 +15,7 @@ from artstore.store.damage import DamageNotes
 from artstore.store.large import HEAL, LargeBlobs
 from artstore.store.packs import LARGE, Pack, Row
 from artstore.store.packset import PackSet
+from artstore.store.reading import read_rows, read_windows
 
 _CACHED_TREES = 4 << 20
 """Bytes of trees that are kept in memory: about 500 folders of 100 files."""
@@ -49,6 +51,32 @@ class ObjectStore:
     def close(self) -> None:
         self.packs.close()
 
+    @property
+    def doubted(self) -> bool:
+        """Whether there is damage that no later save has repaired. Then nothing may be relied on without a look-up."""
+        return self.damage.is_known
+
+    def through(self, folder: str, ids: Iterable[str]) -> None:
+        """Do nothing: see `Objects`."""
+
+    def looks_at(self, folder: str, version: VersionState) -> None:
+        """Do nothing: see `Objects`."""
+
+    def expect(self, blobs: Iterable[tuple[Digest, int]]) -> None:
+        """Do nothing: see `Objects`."""
+
+    def refresh(self) -> object:
+        """List the packs anew."""
+        return self.packs.refresh()
+
+    def look_only_where_cheap(self) -> None:
+        """From now on look only into packs whose indexes are cached here: see `PackSet.look_only_where_cheap`."""
+        self.packs.look_only_where_cheap()
+
+    def due(self) -> int:
+        """The number of packs that are small enough to be merged."""
+        return self.packs.small()
+
     def has(self, kind: ObjectKind, digest: Digest, size: int) -> bool:
         """Whether an object is stored, as of the last listing.
 
@@ -70,7 +98,42 @@ class ObjectStore:
         stored = self.sizes(digests)
         return stored | self.packs.sizes_in_trash(digests - stored.keys())
 
+    def worth_asking(self, digests: Set[Digest]) -> Set[Digest]:
+        """Those of these small objects that can probably be read."""
+        return self.readable(digests).keys()
+
+    def large_size(self, blob: Digest) -> int | None:
+        """The size of a large blob that can be read. None for a small one, and if there is none."""
+        return None if self.packs.holding(blob) else self.large.readable({blob}).get(blob)
+
     # -- reading --
+
+    def read_many(self, wanted: dict[Digest, ObjectKind]) -> Iterator[tuple[ObjectKind, Digest, memoryview]]:
+        """Read small objects and check them, each once, in any order. Raises MissingObject or DamagedObject."""
+        if not wanted:
+            return
+        places, elsewhere = self.packs.locate_many(wanted)
+        for row, data in read_rows(self.packs, places):
+            if data is not None and row.kind == wanted[row.digest]:
+                yield row.kind, row.digest, data
+            else:
+                elsewhere.append(row.digest)  # read again, and from other copies, before it is reported as damaged
+        for digest in elsewhere:
+            yield wanted[digest], digest, memoryview(self.read(wanted[digest], digest))
+
+    def read_blobs(self, wanted: Iterable[Digest]) -> Iterator[list[tuple[Digest, memoryview]]]:
+        """Read small blobs like `read_many`, in lists of neighbours. Cost: 3 µs each, besides reading."""
+        places, elsewhere = self.packs.locate_many(wanted)
+        for window in read_windows(self.packs, places):
+            good = []
+            for (digest, kind, _, _), data in window.objects():
+                if data is not None and kind == BLOB:
+                    good.append((digest, data))
+                else:
+                    elsewhere.append(digest)
+            yield good
+        for digest in elsewhere:
+            yield [(digest, memoryview(self.read(BLOB, digest)))]
 
     def read(self, kind: ObjectKind, digest: Digest) -> bytes:
         """An object's bytes, checked. Raises MissingObject if it is nowhere, DamagedObject if every copy is wrong."""

@@ -58,6 +58,11 @@ class PackSet:
         self._probes = 0
         self._probes_allowed = _PROBES_FREE
 
+    @property
+    def distant(self) -> bool:
+        """Whether each read is a request over a network."""
+        return self._storage.distant
+
     def names(self) -> set[str]:
         return self.refresh() if self._names is None else self._names
 

@@ -9,7 +9,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from artstore.backends.confined import Confined
 from artstore.backends.files import clone, closing_fd, copy_windows, copying, open_regular, remove_if_there, write_file
@@ -19,22 +19,11 @@ from artstore.domain.names import is_protected, normal_path, parse_path, printab
 from artstore.domain.run import RunState
 from artstore.domain.tree import DIRECTORY, Entry, find, walk
 from artstore.errors import InvalidValue, NoEntry, translated
-from artstore.store.objects import ObjectStore
-from artstore.store.runs import FILES, Runs
+from artstore.store.runs import FILES, RunFile, Runs
+from artstore.store.sides import Objects
 
 UNFINISHED = ".artstore-"
 """The beginning of the names of files that are being written, directly in a run's folder of unsealed files."""
-
-
-class RunFile(NamedTuple):
-    """A file of a run."""
-
-    path: str
-    size: int
-    entry: Entry | None
-    """in a sealed tree; None if the file isn't sealed yet"""
-    staged: str | None
-    """where a file is that isn't sealed yet, below the repository; None if it is sealed"""
 
 
 class StagedFiles:
@@ -172,15 +161,16 @@ def _size_at(place: bytes) -> int | None:
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
-def _unsealed(objects: ObjectStore, listed: list[str], now: RunState) -> list[str]:
+def _unsealed(objects: Objects, listed: list[str], now: RunState) -> list[str]:
     """Those of a run's folders of files, as paths on this host, that its log doesn't name. At a bucket there are none."""
     storage = objects.here
     return [] if storage is None else [storage.path(one) for one in listed if one.rpartition("/")[2] not in now.files]
 
 
-def files_of(objects: ObjectStore, runs: Runs, state: RunState) -> dict[str, RunFile]:
+def files_of(objects: Objects, runs: Runs, state: RunState) -> dict[str, RunFile]:
     """All files of a run by their paths, in the order of these. Cost: a walk through its trees."""
     found: dict[str, RunFile] = {}
+    objects.through(state.path.folder, ())
     listed = runs.file_folders(state)  # before the log is read: a folder that is sealed after this is named there
     now = runs.read_folder(state.path.folder)
     for tree in now.folders():
@@ -195,8 +185,9 @@ def files_of(objects: ObjectStore, runs: Runs, state: RunState) -> dict[str, Run
     return dict(sorted(found.items()))
 
 
-def file_at(objects: ObjectStore, runs: Runs, state: RunState, path: str) -> RunFile:
+def file_at(objects: Objects, runs: Runs, state: RunState, path: str) -> RunFile:
     """The file of a run at a path. Raises NoEntry if there is none."""
+    objects.through(state.path.folder, ())
     parts = parse_path(normal_path(path))
     can_be_staged = not any(map(is_protected, parts)) and not parts[0].startswith(UNFINISHED.encode())
     listed = runs.file_folders(state) if can_be_staged else []  # before the log is read, as in `files_of`
@@ -212,7 +203,7 @@ def file_at(objects: ObjectStore, runs: Runs, state: RunState, path: str) -> Run
 
 
 def open_file_of(
-    objects: ObjectStore, runs: Runs, state: RunState, path: str, open_entry: Callable[[Entry], BinaryIO]
+    objects: Objects, runs: Runs, state: RunState, path: str, open_entry: Callable[[Entry], BinaryIO]
 ) -> BinaryIO:
     """Open a file of a run for reading; `open_entry` opens one that is sealed. Raises NoEntry if there is none."""
     while True:

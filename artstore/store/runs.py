@@ -1,12 +1,13 @@
 """The logs of all runs of a repository, one for each run."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from artstore.backends.owner import is_dead, parse
 from artstore.backends.storage import LogStorage
 from artstore.domain.changes import Change, LogEntry, portions
 from artstore.domain.run import CRASHED, KINDS, PLAIN_KEYS, RUNNING, RunPath, RunState, fold, is_plain
+from artstore.domain.tree import Entry
 from artstore.domain.wording import near
 from artstore.errors import Conflict, Damage, DamagedLog, NotFound, StorageError
 from artstore.store.logbook import Identity, LogBook, too_busy
@@ -18,6 +19,17 @@ HISTORY = "history."
 """The prefix of the files in a run's folder that hold steps which aren't sealed yet."""
 FILES = "files."
 """The prefix of the folders in a run's folder that hold files which aren't sealed yet."""
+
+
+class RunFile(NamedTuple):
+    """A file of a run."""
+
+    path: str
+    size: int
+    entry: Entry | None
+    """in a sealed tree; None if the file isn't sealed yet"""
+    staged: str | None
+    """where a file is that isn't sealed yet, below the repository; None if it is sealed"""
 
 
 class Runs(LogBook[RunState]):

@@ -6,8 +6,8 @@ A transaction's folder under tmp/ tells collectors that a process relies on stor
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Self
 
 from artstore.backends.files import WholeSync, closing_fd, copy_hashed, hash_file, remove_if_there, write_file
 from artstore.backends.owner import this_process
@@ -16,6 +16,7 @@ from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, Obje
 from artstore.domain.names import printable
 from artstore.domain.version import MAX_VERSION
 from artstore.errors import InvalidValue, MissingObject, StorageError, UnknownOutcome, storage_error
+from artstore.store.copying import copied
 from artstore.store.large import blob_path
 from artstore.store.layout import Operation, check_format
 from artstore.store.objects import ObjectStore
@@ -23,6 +24,7 @@ from artstore.store.packs import LARGE, PackWriter
 from artstore.store.packset import PACKS, pack_path
 from artstore.store.publishing import publish_all, sync_files
 from artstore.store.relied import AGAIN, Relied
+from artstore.store.sides import Objects, Source
 from artstore.store.trash import bring_back
 
 _MOST = {TREE: MAX_BYTES, VERSION: MAX_VERSION}
@@ -35,16 +37,6 @@ _SYNC_WHOLE_FROM = 16
 
 Tested with power cuts on ext4, XFS and btrfs.
 """
-
-
-class Source(Protocol):
-    """A place with copies of objects that the transaction relied on and that are gone. A push has all of them."""
-
-    def small(self, digest: Digest) -> tuple[ObjectKind, bytes] | None:
-        """(kind, bytes) of a small object, or None if it isn't there."""
-
-    def large(self, digest: Digest, size: int, staged: Callable[[], str]) -> str | None:
-        """Copy a large blob to a path that `staged()` returns, and return that path, or None if it isn't there."""
 
 
 class Transaction:
@@ -83,7 +75,7 @@ class Transaction:
             self.storage.remove_folder(self.folder)
             raise
 
-    def __enter__(self) -> "Transaction":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
@@ -105,6 +97,11 @@ class Transaction:
             copied = self.objects.large.own_copies(self._copied)
             self.storage.remove_folder(self.folder)
             self.objects.large.note_copied(copied)
+
+    @property
+    def sends_later(self) -> bool:
+        """Whether bytes go to the place when they are published: then it is a distant one."""
+        return self.storage.distant
 
     def staged(self) -> str:
         """A new path in this transaction's folder. Any thread may call this."""
@@ -178,11 +175,23 @@ class Transaction:
             self._relied.large.setdefault(digest, (large[digest], None))
         return found
 
+    def bring_large(
+        self, source: Objects, digest: Digest, size: int, advance: Callable[[int], None], there: int | None
+    ) -> str:
+        """Copy a large blob of another place into the transaction. Returns the staged path. Any thread may call this."""
+        return copied(source, digest, size, self.staged, advance, there)
+
     def add_missing_large(self, digest: Digest, size: int, staged: str) -> None:
         """Add a staged large blob that `rely_large` didn't find."""
         self._relied.large[digest] = size, staged
         self.new_objects += 1
         self.new_bytes += size
+
+    def rely_on(
+        self, small: Iterable[Digest], large: dict[Digest, int]
+    ) -> tuple[Mapping[Digest, int | None], set[Digest]]:
+        """Rely on those of these objects that are stored: see `rely_many` and `rely_large`."""
+        return self.rely_many(small), self.rely_large(large)
 
     def rely_many(self, digests: Iterable[Digest]) -> dict[Digest, int | None]:
         """Rely on those of these small objects that are stored.

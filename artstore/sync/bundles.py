@@ -28,6 +28,7 @@ from artstore.store.layout import FOLDERS, make
 from artstore.store.outside import new_file_outside
 from artstore.store.packs import LARGE
 from artstore.store.settings import Settings
+from artstore.store.sides import AnyStore
 from artstore.store.store import Store
 from artstore.store.transaction import Transaction
 from artstore.sync.exchange import Exchanged, ExchangeOptions
@@ -113,7 +114,7 @@ class Bundles:
             size = _write(file, self._storage, root, about, paths, options.monitor)
         return Bundled(exchanged._replace(remote=file, url=file), needs, size)
 
-    def _push(self, name: str, remote: Store, specs: Iterable[str], options: ExchangeOptions) -> Exchanged:
+    def _push(self, name: str, remote: AnyStore, specs: Iterable[str], options: ExchangeOptions) -> Exchanged:
         """Push to the repository of a bundle. If a collection is refused, raise its problem: a bundle has all
         or nothing.
         """

@@ -1,6 +1,6 @@
 """Exchange: the common part of a push and a pull: fetching logs, appending one entry for each collection, the report."""
 
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Generic, Literal, NamedTuple, TypeVar
 
 from artstore.domain.changes import Change, new_change
@@ -17,8 +17,8 @@ from artstore.progress import Monitor
 from artstore.store.logbook import too_busy
 from artstore.store.logs import LOST_RACES, Log, last_number
 from artstore.store.refs import Refs
+from artstore.store.sides import AnyStore, Receiver
 from artstore.store.store import Store
-from artstore.store.transaction import Transaction
 from artstore.sync.notes import InStep, Tracking
 from artstore.sync.runs import RefusedRun, RunExchange, SentRuns
 from artstore.sync.transfer import Needs
@@ -158,7 +158,7 @@ class Planned(NamedTuple, Generic[Plan]):
     plan: Plan
 
 
-Again = Callable[[Planned[Plan], Transaction], Planned[Plan]]
+Again = Callable[[Planned[Plan], Receiver], Planned[Plan]]
 """Makes a new plan for a collection, after another writer was first."""
 
 
@@ -178,7 +178,7 @@ class Exchange:
     """One exchange between the repository here and a remote. `Push` and `Pull` plan it, and use this to carry it out."""
 
     def __init__(
-        self, here: Store, remote: Store, tracking: Tracking, neighbours: Neighbours, options: ExchangeOptions
+        self, here: Store, remote: AnyStore, tracking: Tracking, neighbours: Neighbours, options: ExchangeOptions
     ) -> None:
         self.here = here
         self.refs = here.refs.cached()
@@ -210,11 +210,11 @@ class Exchange:
         """
         self.options.monitor.start(f"asking {self.tracking.name}")
         # A new entry may say that the collection was renamed: then the log of the old name is fetched, too.
-        heads: dict[str, list[int]] = {}
+        heads: dict[str, Sequence[int]] = {}
         refused: dict[str, ArtstoreError] = {}
         folders, done = {scope.folder for scope in scopes}, set[str]()
         while folders:
-            listed = self.tracking.heads(self.remote.storage, folders)
+            listed = self.remote.heads(folders)
             done |= folders
             folders = self.tracking.fetch(self.remote.storage, listed, refused) - heads.keys() - listed.keys() - done
             heads |= listed
@@ -224,7 +224,7 @@ class Exchange:
             self.require(scope.folder)
         return sorted(heads)
 
-    def _refuse(self, refused: dict[str, ArtstoreError], heads: dict[str, list[int]]) -> None:
+    def _refuse(self, refused: dict[str, ArtstoreError], heads: dict[str, Sequence[int]]) -> None:
         """Note which logs can't be copied. What renames connect with one is refused with it: alone it means less."""
         left: dict[str, set[str]] = {}
         for folder in heads.keys() - refused.keys() if refused else ():
@@ -243,7 +243,7 @@ class Exchange:
         if folder in self.refused:
             raise self.refused[folder]
 
-    def _refuse_vanished(self, scopes: list[Scope], heads: dict[str, list[int]]) -> None:
+    def _refuse_vanished(self, scopes: list[Scope], heads: Container[str]) -> None:
         """Raise Damage if a log of the remote that was seen is gone: the share may be incomplete, or a restored copy."""
         for folder in self.seen():
             asked = any(f"{folder}/".startswith(f"{scope.folder}/") for scope in scopes)
@@ -330,7 +330,7 @@ class Exchange:
             moved.append(Moved(plans[0].source.path, "refused", problem=error))
             return []
 
-    def commit_all(self, plans: list[Planned[Plan]], tx: Transaction, refs: Refs, again: Again[Plan]) -> list[Moved]:
+    def commit_all(self, plans: list[Planned[Plan]], tx: Receiver, refs: Refs, again: Again[Plan]) -> list[Moved]:
         """Append the planned changes to the logs of the receiver. All objects that they need must be published.
 
         Each collection gets one entry, or several if it has too many changes for one. A collection that can't be
@@ -364,7 +364,7 @@ class Exchange:
         return moved
 
     def _commit(
-        self, planned: Planned[Plan], added: list[VersionState], tx: Transaction, refs: Refs, again: Again[Plan]
+        self, planned: Planned[Plan], added: list[VersionState], tx: Receiver, refs: Refs, again: Again[Plan]
     ) -> Moved:
         """Append the changes of one plan after the state for which it was made.
 
@@ -431,7 +431,7 @@ class Exchange:
     def report(self, moved: list[Moved], runs: SentRuns) -> Exchanged:
         """The result of the whole exchange."""
         objects, size = self.sent.objects, self.sent.bytes
-        due = 0 if not objects else self.remote.objects.packs.small()
+        due = 0 if not objects else self.remote.objects.due()
         moved = sorted(moved, key=lambda m: m.path)
         return Exchanged(
             self.tracking.name, self.remote.storage.root, moved, objects, size, runs.runs, due, runs.refused

@@ -5,9 +5,9 @@ lost then.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import groupby
+from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any, NamedTuple, NoReturn
 
@@ -18,12 +18,12 @@ from artstore.domain.collection import Path
 from artstore.domain.digest import plain_digest
 from artstore.domain.names import file_name_of, printable
 from artstore.errors import ArtstoreError, Damage, DamagedLog, StorageError
-from artstore.store.logs import Log, last_number, number_of
+from artstore.store.logs import Log, last_number, last_of, number_of, numbers_below
 from artstore.store.refs import Refs
 
 FOLDER = "remotes"
-_AT_ONCE = 32
-"""Entries that are in memory at once. The remote decides how large they are."""
+_AT_ONCE = 4096
+"""Entries that are asked for together. Not all are in memory at once: the remote decides how large they are."""
 
 
 class InStep(NamedTuple):
@@ -117,37 +117,32 @@ class Tracking:
 
     def id(self) -> str | None:
         """The id that the repository at the remote's place had when it was last opened. None if it never was."""
-        id = self._load("id.json").get("id")
-        return id if isinstance(id, str) else None
+        return self._text("id")
 
-    def set_id(self, id: str) -> None:
-        """Note the id of the repository at the remote's place."""
-        self._save("id.json", {"id": id})
+    def scope(self) -> str | None:
+        """A digest of what could be seen of the remote when it was last opened; None if that was everything."""
+        return self._text("scope")
+
+    def _text(self, key: str) -> str | None:
+        value = self._load("id.json").get(key)
+        return value if isinstance(value, str) else None
+
+    def set_id(self, id: str, scope: str | None = None) -> None:
+        """Note the id of the repository at the remote's place, and a digest of what can be seen of it."""
+        self._save("id.json", {"id": id} if scope is None else {"id": id, "scope": scope})
 
     # -- logs --
 
     def logs(self) -> dict[str, int]:
         """The number of the newest entry of each copied log of a collection, by its folder."""
-        return {folder: max(numbers) for folder, numbers in self.heads(self.mirror, ["refs"]).items()}
+        return {folder: max(numbers) for folder, numbers in numbers_below(self.mirror, ["refs"]).items()}
 
     def has(self, folder: str) -> bool:
         """Whether there is a copy of a log."""
         return self.mirror.size(_entry(folder, 1)) is not None
 
-    def heads(self, there: Storage | Mirror, folders: Iterable[str]) -> dict[str, list[int]]:
-        """The numbers of all entries of each log below some folders, by the folder of the log.
-
-        `there` is the storage of the remote, or that of our copies. Cost: one listing for each of `folders`.
-        """
-        found: dict[str, list[int]] = {}
-        for path in {path for folder in folders for path in there.paths(folder)}:
-            log, _, name = path.rpartition("/")
-            if log.count("/") == 3 and (number := number_of(name)):
-                found.setdefault(log, []).append(number)
-        return found
-
     def fetch(
-        self, there: Storage, wanted: dict[str, list[int]], refused: dict[str, ArtstoreError] | None = None
+        self, there: Storage, wanted: dict[str, Sequence[int]], refused: dict[str, ArtstoreError] | None = None
     ) -> set[str]:
         """Copy new entries of the remote's logs.
 
@@ -163,32 +158,34 @@ class Tracking:
             DamagedLog: A log is shorter than it was, has a gap, or doesn't continue our copy.
         """
         # 1. Find the entries that our copies lack.
-        missing: list[tuple[str, int]] = []
+        missing: dict[str, Sequence[int]] = {}
         for folder, numbers in wanted.items():
             with _alone(folder, refused):
-                missing += [(folder, number) for number in self._missing(there, folder, numbers)]
+                if new := self._missing(there, folder, numbers):
+                    missing[folder] = new
         # 2. Copy them, several with each request. If one can't be read, those of each log apart.
-        for start in range(0, len(missing), _AT_ONCE):
-            some = missing[start : start + _AT_ONCE]
+        known = refused if refused is not None else {}
+        entries = ((folder, n) for folder, new in missing.items() for n in new if folder not in known)
+        while some := list(islice(entries, _AT_ONCE)):
             try:
                 self._copy(there, some)
             except (Damage, StorageError) as error:
                 if refused is None or (there.distant and isinstance(error, StorageError)):
                     raise
-                for folder, entries in groupby(some, key=itemgetter(0)):
+                for folder, apart in groupby(some, key=itemgetter(0)):
                     with _alone(folder, refused):
-                        self._copy(there, list(entries))
+                        self._copy(there, list(apart))
         # 3. Read the new entries: each must name the digest of the one before it.
         sources: set[str] = set()
-        for folder, entries in groupby(missing, key=itemgetter(0)):
-            if folder not in (refused or ()):
+        for folder, new in missing.items():
+            if folder not in known:
                 with _alone(folder, refused):
-                    sources |= self._checked(folder, next(entries)[1])
+                    sources |= self._checked(folder, new[0])
         return sources
 
-    def _missing(self, there: Storage, folder: str, numbers: list[int]) -> list[int]:
+    def _missing(self, there: Storage, folder: str, numbers: Sequence[int]) -> Sequence[int]:
         """The numbers of the entries that our copy of a log lacks, of those that it has at the remote."""
-        have, last = self._last(folder), max(numbers)
+        have, last = self._last(folder), last_of(numbers)
         if have > last and there.size(_entry(folder, have)) is not None:
             return []  # after the listing, another process copied a newer entry
         if have > last:
@@ -196,6 +193,8 @@ class Tracking:
                 f"{printable(folder)} at remote '{self.name}' was rolled back: it ended with entry {have}, now with {last}",
                 hint="an older copy of it was restored; to accept it: `artstore remote rm`, then `artstore remote add`",
             )
+        if isinstance(numbers, range):  # a server says how many there are
+            return range(have + 1, last + 1)
         new = sorted(number for number in numbers if number > have)
         if new and last - have != len(new):
             self._incomplete(folder, next(n for n, there_is in enumerate(new, have + 1) if n != there_is))
@@ -204,19 +203,19 @@ class Tracking:
     def _copy(self, there: Storage, entries: list[tuple[str, int]]) -> None:
         """Copy some entries, each of a log with this number."""
         try:
-            data = there.read_many([_entry(folder, number) for folder, number in entries], MAX_JSON + 1)
+            paths = [_entry(folder, number) for folder, number in entries]
+            for path, entry in zip(paths, there.read_each(paths, MAX_JSON + 1), strict=True):
+                self.mirror.replace(path, entry)
         except FileNotFoundError:
             self._incomplete(*entries[-1])
-        for (folder, number), entry in zip(entries, data, strict=True):
-            self.mirror.replace(_entry(folder, number), entry)
 
     def gone(self, there: Storage) -> list[str]:
         """Which logs the remote doesn't have any more as they were when they were last seen, in words.
 
         Cost: a listing of its logs, and one small file for each log.
         """
-        found, now = [], self.heads(there, ["refs", "runs"])
-        for folder, numbers in sorted(self.heads(self.mirror, ["refs", "runs"]).items()):
+        found, now = [], numbers_below(there, ["refs", "runs"])
+        for folder, numbers in sorted(numbers_below(self.mirror, ["refs", "runs"]).items()):
             log, last = f"{printable(folder)} at remote '{self.name}'", max(numbers)
             try:
                 seen = Log(self.mirror, folder).read(last)
@@ -241,10 +240,15 @@ class Tracking:
             return 0
         return have
 
+    def drop_logs(self) -> None:
+        """Remove all copies of logs, so that they are copied anew. What is settled and which remote is followed stays."""
+        for folder in numbers_below(self.mirror, ["refs", "runs"]):
+            self._drop(folder)
+
     def _drop(self, folder: str) -> None:
         """Remove all copied entries of a log, so that they are copied again."""
         for name in self.mirror.names(folder):
-            if number_of(name):
+            if number_of(name) or name.endswith(".checkpoint"):
                 self.mirror.remove(f"{folder}/{name}")
 
     def _incomplete(self, folder: str, number: int) -> NoReturn:

@@ -3,7 +3,9 @@
 import errno
 import os
 
+from artstore.backends.addresses import spelled
 from artstore.backends.owner import this_process
+from artstore.backends.places import is_served
 from artstore.backends.storage import FolderStorage, Storage, is_url
 from artstore.domain.codec import encode_json
 from artstore.domain.names import printable
@@ -11,6 +13,7 @@ from artstore.domain.wording import near, typed
 from artstore.errors import Conflict, InvalidValue, NotFound, Refused, StorageError, translated
 from artstore.store.layout import check_format, make, new_format, storage_at
 from artstore.store.settings import FOLDER, Settings
+from artstore.store.sides import AnyStore
 from artstore.store.store import Store
 from artstore.sync.notes import Tracking
 
@@ -18,8 +21,15 @@ _UNMOUNTED = "check the path; an unmounted share looks like this too"
 
 
 def open_remote(
-    place: str, settings: Settings, *, here: FolderStorage | None, writing: bool = False, notes: bool = False
-) -> Store:
+    place: str,
+    settings: Settings,
+    *,
+    here: FolderStorage | None,
+    writing: bool = False,
+    notes: bool = False,
+    given: bool = False,
+    looking: bool = False,
+) -> AnyStore:
     """Open the repository at a path or URL for one operation. Its content isn't trusted: entries and objects
     are checked.
 
@@ -29,11 +39,17 @@ def open_remote(
         here: Our repository, which caches indexes of the remote's packs.
         writing: Whether to change the remote.
         notes: Note damage in the remote, if it may be written to. Implied by `writing`.
+        given: The user has named this place, and not a file: a token of the environment may be sent there.
+        looking: For people who look: a served remote is asked for what they look at, not for whole logs.
 
     Raises:
         NotFound: There is no repository. An unmounted share looks like this, too.
         UnsupportedFormat: This artstore doesn't know its format.
     """
+    if is_served(place):
+        from artstore.store.served.opening import open_served  # only for these: it loads TLS
+
+        return open_served(place, settings.identity, writing=writing, given=given, looking=looking)
     storage = storage_at(place, here)
     try:
         format = check_format(storage, "write" if writing else "read")
@@ -43,14 +59,16 @@ def open_remote(
     return Store(storage, format, settings.identity, cache=here, notes=writing or notes, foreign=True)
 
 
-def check_identity(remote: Store, tracking: Tracking) -> None:
+def check_identity(remote: AnyStore, tracking: Tracking) -> None:
     """Raise Conflict unless the repository at a place is the one that was there the last time.
 
     It can be another one if another share is mounted there, for example. The first time, its id is noted.
     """
     known = tracking.id()
-    if known is None:
-        tracking.set_id(remote.id)
+    if known in (None, remote.id) and tracking.scope() != remote.scope:
+        tracking.drop_logs()  # another token sees other parts of them
+    if known is None or (known == remote.id and tracking.scope() != remote.scope):
+        tracking.set_id(remote.id, remote.scope)
     elif known != remote.id:
         name = tracking.name
         message = f"remote '{name}' is another repository than before, at {printable(remote.storage.root)}"
@@ -65,6 +83,10 @@ def is_relative(place: str) -> bool:
 
 def place_of(place: str) -> str:
     """A remote's place as settings store it: the absolute path of a folder, or the URL of a bucket. No request is made."""
+    if is_served(place):
+        from artstore.backends.served.address import address_of
+
+        return address_of(place).url
     if is_url(place) and not place.lower().startswith("file://"):
         return place
     return storage_at(place, None).root
@@ -72,6 +94,11 @@ def place_of(place: str) -> str:
 
 def make_remote(place: str, here: FolderStorage, *, shared: bool = False) -> None:
     """Make an empty repository at a path or URL, unless there is one."""
+    if is_served(place):
+        hint = f"leave out --init if `artstore serve` is there; {spelled(place)}"
+        raise InvalidValue(
+            f"artstore knows how to make a repository in a folder or bucket, not at {place_of(place)}", hint=hint
+        )
     storage = storage_at(place, here)
     if storage.size("format") is not None:
         return

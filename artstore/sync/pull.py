@@ -9,7 +9,7 @@ from artstore.domain.pulling import PullPlan, to_pull
 from artstore.domain.wording import near, typed
 from artstore.errors import ArtstoreError, Conflict, MissingObject, NotFound
 from artstore.store.refs import resolve
-from artstore.store.transaction import Transaction
+from artstore.store.sides import Receiver
 from artstore.sync.exchange import ALL, Exchange, Exchanged, Moved, Names, Planned, Scope, united
 from artstore.sync.histories import histories
 from artstore.sync.runs import SentRuns
@@ -50,7 +50,7 @@ class Pull:
                 moved.append(Moved(theirs.path, "refused", problem=error))
         # 3. Get the objects, then append the changes.
         if todo:
-            with Transaction(self.exchange.here.objects) as tx:
+            with self.exchange.here.transaction() as tx:
                 moved += self._pull_all(todo, tx)
         # 4. Pull runs last: only those that made or used versions which are here now.
         self.exchange.save_notes("pull")
@@ -154,7 +154,7 @@ class Pull:
             raise Conflict(message, hint=f"{typed('push', remote, str(name))} renames it there, too")
         return here, PullPlan([], [], {}, [], set(), False)
 
-    def _pull_all(self, todo: list[Planned[PullPlan]], tx: Transaction) -> list[Moved]:
+    def _pull_all(self, todo: list[Planned[PullPlan]], tx: Receiver) -> list[Moved]:
         """Get the objects of all plans, and append their changes to our logs."""
         # 1. Plan again. Objects of live versions count as stored: their logs must be read after the transaction began.
         plans = [self._planned(planned.source, planned.wanted) for planned in todo]
@@ -169,16 +169,18 @@ class Pull:
             self._unmatched = self.exchange.options.selection.unmatched(got, self.exchange.here.objects.read_tree)
         return moved
 
-    def _send(self, plans: list[Planned[PullPlan]], tx: Transaction) -> None:
+    def _send(self, plans: list[Planned[PullPlan]], tx: Receiver) -> None:
         """Get all objects that some plans need, and publish them. In a dry run only count them."""
         options = self.exchange.options
         options.monitor.start(f"getting from {self.exchange.tracking.name}", "object")
         source, here = self.exchange.remote.objects, self.exchange.here.objects
-        source.packs.refresh()
+        source.refresh()
         transfer = Transfer(source, tx, here, selection=options.selection, jobs=options.jobs, monitor=options.monitor)
         wanted, damaged = [], here.damage.is_known or not self.exchange.neighbours.complete
         for theirs, _, _, plan in plans:
             now = self.exchange.refs.read_folder(theirs.path.folder, theirs.path)
+            source.through(theirs.path.folder, ())
+            source.through(theirs.path.folder, [version["id"] for version in plan.versions])
             wanted += with_bases(plan.versions, [] if damaged else now.live())
         try:
             needs = transfer.plan(wanted, [blob for planned in plans for blob in new_blobs(planned.plan.changes)])
@@ -190,7 +192,7 @@ class Pull:
             hint = "if a sync is still copying files there, pull again later; nothing was changed here"
             raise MissingObject(f"remote '{self.exchange.tracking.name}' is incomplete: {error}", hint=hint) from error
 
-    def _again(self, planned: Planned[PullPlan], tx: Transaction) -> Planned[PullPlan]:
+    def _again(self, planned: Planned[PullPlan], tx: Receiver) -> Planned[PullPlan]:
         """Plan a collection again, after another writer changed our log, and get its objects."""
         planned = self._planned(planned.source, planned.wanted)
         self._send([planned], tx)

@@ -2,17 +2,20 @@
 
 from collections.abc import Iterator, Set
 
-from artstore.domain.collection import Path, State
+from artstore.domain.collection import Path, State, is_live
 from artstore.domain.properties import new_blobs
 from artstore.domain.pushing import PushPlan
 from artstore.domain.wording import typed
 from artstore.errors import ArtstoreError, Conflict, Damage, NotFound, StorageError
 from artstore.store.refs import resolve
-from artstore.store.transaction import Transaction
+from artstore.store.sides import Receiver
 from artstore.sync.exchange import ALL, Exchange, Exchanged, Moved, Names, Planned, Scope, united
 from artstore.sync.histories import what_to_push
 from artstore.sync.runs import SentRuns
-from artstore.sync.transfer import Supply, Transfer, with_bases
+from artstore.sync.transfer import Supply, Transfer, Wanted, with_bases
+
+_LOOKED_INTO = 16
+"""Versions at a served remote, the newest and the bases, in which it looks for what is going to be sent."""
 
 
 class Push:
@@ -63,12 +66,13 @@ class Push:
         # 4. Send the objects, then append the changes. Our own logs are made durable first: a remote must not have
         #    changes that a power cut can take from us.
         if todo and self.exchange.options.dry_run:
-            moved += self._push_all(todo, None)
+            with self.exchange.remote.foreseen() as tx:
+                moved += self._push_all(todo, tx)
         elif todo:
             for planned in todo:
                 self.exchange.here.storage.make_durable(planned.source.path.folder)
             supply = Supply(self.exchange.here.objects, self.exchange.options.monitor)
-            with Transaction(self.exchange.remote.objects, source=supply) as tx:
+            with self.exchange.remote.transaction(source=supply) as tx:
                 # Objects of live versions count as stored: their logs must be read after the transaction began.
                 self.exchange.fetch(scopes)
                 moved += self._push_all(todo, tx)
@@ -174,40 +178,51 @@ class Push:
             return f"{new} exists here, too; {typed('rm --collection', str(old))} deletes the old name"
         return f"{typed('mv', str(old), str(new))} renames it here, too"
 
-    def _push_all(self, todo: list[Planned[PushPlan]], tx: Transaction | None) -> list[Moved]:
-        """Send the objects of all plans, and append their changes to the remote's logs. Without a transaction,
-        only count.
-        """
+    def _push_all(self, todo: list[Planned[PushPlan]], tx: Receiver) -> list[Moved]:
+        """Send the objects of all plans, and append their changes to the remote's logs. In a dry run, only count."""
         # Collections whose logs grew meanwhile are planned again.
         plans = [p if self.exchange.there.is_current(p.target) else self._planned(p.source, p.wanted) for p in todo]
         moved: list[Moved] = []
         plans = self.exchange.sent_whole(plans, lambda some: self._send(some, tx), moved)
-        if tx is None:
+        if self.exchange.options.dry_run:
             return moved + [self.exchange.moved(p.source, p.plan, p.plan.versions, len(p.plan.changes)) for p in plans]
         return moved + self.exchange.commit_all(plans, tx, self.exchange.remote.refs, self._again)
 
-    def _send(self, plans: list[Planned[PushPlan]], tx: Transaction | None) -> None:
-        """Send all objects that some plans need, and publish them. Without a transaction, only count them."""
+    def _send(self, plans: list[Planned[PushPlan]], tx: Receiver) -> None:
+        """Send all objects that some plans need, and publish them. In a dry run, only count them."""
         source, remote, options = self.exchange.here.objects, self.exchange.remote.objects, self.exchange.options
         options.monitor.start(f"sending to {self.exchange.tracking.name}", "object")
-        if tx is not None:
-            remote.packs.look_only_where_cheap()
+        if options.dry_run:
+            remote.refresh()
         else:
-            remote.packs.refresh()
-        transfer = Transfer(source, tx or remote, source, jobs=options.jobs, monitor=options.monitor)
-        wanted, damaged = [], remote.damage.is_known
+            remote.look_only_where_cheap()
+        transfer = Transfer(source, tx, source, jobs=options.jobs, monitor=options.monitor)
+        wanted, damaged = list[Wanted](), remote.doubted
         for planned in plans:
             ours = {version["id"] for version in planned.source.live()}
             whole = [v for v in planned.target.live() if v["id"] in ours and not damaged]
-            wanted += with_bases(planned.plan.versions, whole)
+            some = with_bases(planned.plan.versions, whole)
+            bases = {item.base["id"] for item in some if item.base in whole}
+            self._through(planned, bases | {version["id"] for version in whole[-_LOOKED_INTO:]})
+            wanted += some
         needs = transfer.plan(wanted, [blob for planned in plans for blob in new_blobs(planned.plan.changes)])
-        if tx is not None:
+        if not options.dry_run:
             self.exchange.neighbours.fill({**needs.small, **needs.large})  # blobs that are absent in a partial clone
             transfer.send(needs)
             transfer.publish()
         self.exchange.sent += needs
 
-    def _again(self, planned: Planned[PushPlan], tx: Transaction) -> Planned[PushPlan]:
+    def _through(self, planned: Planned[PushPlan], bases: Set[str]) -> None:
+        """Say through which versions the remote may have what is sent: bases, and the sources of links."""
+        remote, folder = self.exchange.remote.objects, planned.target.path.folder
+        remote.through(folder, ())
+        remote.through(folder, bases)
+        for version in planned.plan.versions:
+            if (source := version.get("source")) is not None:
+                there = self.exchange.there.read_folder(Path.named_by(source).folder)
+                remote.through(there.path.folder, [version["id"]] if is_live(there.versions.get(version["id"])) else ())
+
+    def _again(self, planned: Planned[PushPlan], tx: Receiver) -> Planned[PushPlan]:
         """Plan a collection again, after another writer changed the remote's log, and send its objects."""
         self.exchange.fetch([Scope(planned.source.path.folder)])
         planned = self._planned(planned.source, planned.wanted)

@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from artstore.backends.endpoints import strange_endpoint
+from artstore.backends.places import is_served
 from artstore.backends.storage import FolderStorage, is_url
 from artstore.domain.collection import Path, State, VersionState, digest_of_state, is_live
 from artstore.domain.digest import BLOB, Digest
@@ -23,7 +24,7 @@ from artstore.domain.names import (
 from artstore.domain.selection import EVERYTHING, Selection, select
 from artstore.domain.tree import DIRECTORY, REFERENCE, walk
 from artstore.domain.wording import count, near, typed
-from artstore.errors import ArtstoreError, Conflict, InvalidValue, NotFound, Refused
+from artstore.errors import ArtstoreError, Conflict, InvalidValue, MissingObject, NotFound, Refused
 from artstore.operations.finding.lookup import Lookup, Version
 from artstore.progress import Monitor
 from artstore.store.layout import check_format
@@ -31,8 +32,8 @@ from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE
 from artstore.store.refs import Refs, resolve
 from artstore.store.settings import ORIGIN, RemoteSettings, Settings, text_of_place
+from artstore.store.sides import AnyStore, Objects
 from artstore.store.store import Store
-from artstore.store.transaction import Transaction
 from artstore.sync.exchange import ALL, Exchange, Exchanged, ExchangeOptions, Neighbours, Scope
 from artstore.sync.histories import what_to_push
 from artstore.sync.notes import Tracking
@@ -90,7 +91,16 @@ class Remotes:
         """The settings of all remotes, by name."""
         return self._settings.remotes()
 
-    def add(self, name: str, url: str, *, make: bool = False, shared: bool = False, partial: bool = False) -> bool:
+    def add(
+        self,
+        name: str,
+        url: str,
+        *,
+        make: bool = False,
+        shared: bool = False,
+        partial: bool = False,
+        named: bool = True,
+    ) -> bool:
         """Add a remote, after trying what its place can do. Returns whether it may be written to.
 
         Args:
@@ -99,6 +109,7 @@ class Remotes:
             make: Make an empty repository there first, unless there is one.
             shared: The users of a group may write to the new repository.
             partial: The remote holds blobs that are absent here.
+            named: The user has named the URL, and not a file: a token of the environment may be sent there.
 
         Raises:
             Conflict: The name is used already.
@@ -112,17 +123,19 @@ class Remotes:
         if make:
             make_remote(url, self._storage, shared=shared)
         try:
-            with open_remote(url, self._settings, here=self._storage) as remote:
+            with open_remote(url, self._settings, here=self._storage, given=named) as remote:
                 if remote.id == check_format(self._storage, "read").id:
                     raise InvalidValue(f"{printable(remote.storage.root)} is this repository itself")
-                writable = remote.writable and probe(remote.storage)
+                writable = remote.writable and (is_served(url) or probe(remote.storage))
                 self._tracking(name).forget()
-                self._tracking(name).set_id(remote.id)
+                self._tracking(name).set_id(remote.id, remote.scope)
         except NotFound as error:
             hint = f"{typed('remote add --init', name, url)} makes one there; an unmounted share looks like this too"
             raise NotFound(str(error), hint=hint) from error
         self._settings.set_remote(name, RemoteSettings(place_of(url), partial, is_relative(url)))
         self._settings.given.add((name, place_of(url)))
+        if named:
+            self._settings.typed.add(place_of(url))
         return writable
 
     def of_project(self) -> dict[str, str]:
@@ -168,7 +181,7 @@ class Remotes:
     @staticmethod
     def place_of(url: str) -> str:
         """A remote's place as settings store it. Raises NotFound if there is no repository."""
-        with open_remote(url, Settings(None), here=None):
+        with open_remote(url, Settings(None), here=None, given=True):
             return place_of(url)
 
     def remove(self, name: str) -> None:
@@ -201,7 +214,7 @@ class Remotes:
             raise NotFound("this repository has no remote", hint=hint or "`artstore remote add NAME URL` adds one")
         raise InvalidValue(f"there are several remotes: {', '.join(names)}", hint="name one of them")
 
-    def open(self, name: str, *, writing: bool = False) -> Store:
+    def open(self, name: str, *, writing: bool = False) -> AnyStore:
         """Open a remote for one operation.
 
         Raises:
@@ -209,7 +222,9 @@ class Remotes:
             Refused: The repository here isn't the user's own, and they didn't allow its remotes.
             Conflict: Another repository is at the remote's place than the last time.
         """
-        remote = open_remote(require_remote(self._settings, name), self._settings, here=self._storage, writing=writing)
+        url = require_remote(self._settings, name)
+        given = url in self._settings.typed
+        remote = open_remote(url, self._settings, here=self._storage, writing=writing, given=given)
         try:
             check_identity(remote, self._tracking(name))
         except BaseException:
@@ -252,7 +267,7 @@ class Remotes:
                 exchange.require(folder)
             return folders
 
-    def exchange(self, name: str, remote: Store, options: ExchangeOptions) -> Exchange:
+    def exchange(self, name: str, remote: AnyStore, options: ExchangeOptions) -> Exchange:
         """An exchange with a remote that is open. The settings need not have a remote of this name."""
         others = [self._tracking(other) for other in self.all() if other != name]
         neighbours = Neighbours(others, self.fill, set(self.partial) <= {name})
@@ -365,11 +380,13 @@ class Remotes:
         """The remotes as places where a repair looks for lost objects."""
         from artstore.operations.upkeep.repair import Elsewhere  # a push doesn't need it
 
-        return [Elsewhere(f"remote '{name}'", partial(self._objects_at, name)) for name in self.all()]
+        names = [name for name, known in self.all().items() if not is_served(known.url)]
+        return [Elsewhere(f"remote '{name}'", partial(self._objects_at, name)) for name in names]
 
     @contextmanager
     def _objects_at(self, name: str) -> Iterator[ObjectStore]:
         with self.open(name) as remote:
+            assert isinstance(remote.objects, ObjectStore), "a served remote gives no objects without their versions"
             yield remote.objects
 
     # -- promised blobs: absent here, and held by a remote --
@@ -395,35 +412,53 @@ class Remotes:
                 found |= {e.digest for _, e in entries if e.kind not in (DIRECTORY, REFERENCE)}
         return found
 
-    def fill(self, blobs: dict[Digest, int], monitor: Monitor | None = None) -> None:
+    def fill(self, blobs: dict[Digest, int], monitor: Monitor | None = None, *, of: Version | None = None) -> None:
         """Get blobs that are absent here from the remotes that promised them. Many small blobs take few requests.
 
         Blobs that no remote has stay absent, without an error: reading them will raise one.
 
         Args:
             blobs: Their sizes, by digest. Blobs that are stored here are ignored.
+            of: The version that has all of them, if it is known.
         """
         objects = self._here.objects
         absent = self._absent(blobs) if self.partial else {}
         for name in self.partial if absent else ():
-            with self.open(name) as remote, Transaction(objects) as tx:
-                remote.objects.packs.refresh()
-                there = remote.objects.readable({digest for digest, size in absent.items() if size < LARGE})
+            with self.open(name) as remote, self._here.transaction() as tx:
+                self._through(name, remote.objects, of)
+                remote.objects.refresh()
+                there = remote.objects.worth_asking({digest for digest, size in absent.items() if size < LARGE})
                 sizes = remote.objects.large.readable({digest for digest, size in absent.items() if size >= LARGE})
                 small = {digest: absent[digest] for digest in there}
                 large = {digest: absent[digest] for digest in sizes}
                 transfer = Transfer(remote.objects, tx, objects, monitor=monitor)
-                transfer.send(Needs({}, {}, small, large))
+                transfer.send(Needs({}, {}, {}, large))
+                with suppress(MissingObject):  # what it lacks, another remote may have
+                    transfer.send(Needs({}, {}, small, {}))
                 transfer.publish()
                 tx.ensure()
                 objects.packs.refresh()
             if not (absent := self._absent(absent)):
                 return
 
+    def _through(self, name: str, objects: Objects, of: Version | None) -> None:
+        """Say through what blobs may be read that a remote promised: a version, or all that it had when it was last seen."""
+        if not is_served(self.all()[name].url):
+            return
+        seen, mirror = self._seen(name), self._tracking(name).mirror
+        if of is not None and is_live(seen.read_folder(of.state.path.folder).versions.get(of.id)):
+            objects.through(of.state.path.folder, [of.id])
+            return
+        for folder in seen.paths():
+            objects.through(folder, ())
+            objects.through(folder, [version["id"] for version in seen.read_folder(folder).live()])
+        for folder in self._here.runs.of_copies(mirror).paths():
+            objects.through(folder, ())
+
     def fill_version(self, found: Version, selection: Selection, monitor: Monitor | None = None) -> None:
         """Get the absent blobs of a version's selected files from the remotes that promised them."""
         entries = select(found.tree, self._here.objects.read_tree, selection)
-        self.fill({e.digest: e.size for _, e in entries if e.kind not in (DIRECTORY, REFERENCE)}, monitor)
+        self.fill({e.digest: e.size for _, e in entries if e.kind not in (DIRECTORY, REFERENCE)}, monitor, of=found)
 
     def fill_deleted(self, path: Path, spec: Spec) -> None:
         """Get the absent blobs of deleted versions, before the versions are undeleted."""
@@ -444,8 +479,10 @@ class Remotes:
             remote = brought.enter_context(self.open(name))
         except ArtstoreError:
             return
-        tx = brought.enter_context(Transaction(objects))
+        tx = brought.enter_context(self._here.transaction())
         transfer = Transfer(remote.objects, tx, objects)
+        live = {version["id"] for version in self._seen(name).read(path).live()}
+        remote.objects.through(path.folder, [version["id"] for version in gone if version["id"] in live])
         for version in gone:
             try:
                 transfer.send(transfer.plan([Wanted(version, None)]))

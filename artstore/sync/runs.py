@@ -14,12 +14,11 @@ from artstore.domain.run import RunState
 from artstore.domain.selection import Selection
 from artstore.errors import ArtstoreError, Conflict, Damage, DamagedLog, InvalidValue, UnsupportedFormat
 from artstore.progress import Monitor
-from artstore.store.logs import Log, last_number
-from artstore.store.objects import ObjectStore
+from artstore.store.logs import Log, last_number, last_of
 from artstore.store.refs import Refs
 from artstore.store.runs import Runs
+from artstore.store.sides import AnyStore, Receiver
 from artstore.store.store import Store
-from artstore.store.transaction import Transaction
 from artstore.sync.notes import NotedRuns, Tracking
 from artstore.sync.transfer import NOTHING, Transfer
 
@@ -47,7 +46,7 @@ class RunExchange:
     """The part of an exchange that sends runs."""
 
     def __init__(
-        self, here: Store, remote: Store, tracking: Tracking, *, selection: Selection, jobs: int, monitor: Monitor
+        self, here: Store, remote: AnyStore, tracking: Tracking, *, selection: Selection, jobs: int, monitor: Monitor
     ) -> None:
         """Prepare an exchange. Unless the selection is everything, the blobs of runs' files stay where they are."""
         self._here = here
@@ -74,7 +73,7 @@ class RunExchange:
         before = self._tracking.noted_runs("pushed")
         refused: dict[str, ArtstoreError] = {}
         states, noted = self._due(heads, before, self._here.runs, refs, collections, refused, lone=lone)
-        sides = _Sides(self._here.objects, self._remote.objects, self._here.storage, self._remote.runs)
+        sides = _Sides(self._here, self._remote, self._here.storage, self._remote.runs)
         return self._sent("pushed", self._tell_all(states, sides, refused), before, noted, refused)
 
     def pull(self, refs: Refs, *, lone: bool) -> SentRuns:
@@ -84,16 +83,16 @@ class RunExchange:
             refs: The collections here.
             lone: Also pull runs that made and used no version.
         """
-        numbers = self._tracking.heads(self._remote.storage, ["runs"])
+        numbers = self._remote.heads(["runs"])
         refused: dict[str, ArtstoreError] = {}
         self._tracking.fetch(self._remote.storage, numbers, refused)
-        heads = {folder: max(some) for folder, some in numbers.items() if folder not in refused}
+        heads = {folder: last_of(some) for folder, some in numbers.items() if folder not in refused}
         if not numbers:
             return SentRuns()
         collections = _digest({folder: last_number(self._here.storage.names(folder)) for folder in refs.paths()})
         before = self._tracking.noted_runs("pulled")
         states, noted = self._due(heads, before, self._there, refs, collections, refused, lone=lone)
-        sides = _Sides(self._remote.objects, self._here.objects, self._tracking.mirror, self._here.runs)
+        sides = _Sides(self._remote, self._here, self._tracking.mirror, self._here.runs)
         return self._sent("pulled", self._tell_all(states, sides, refused), before, noted, refused)
 
     def _due(
@@ -148,7 +147,7 @@ class RunExchange:
         """
         if not any(state.blobs() or state.folders() for state in states):
             return sum(sides.tell(state, refused) for state in states)
-        with Transaction(sides.target) as tx:
+        with sides.target.transaction() as tx:
             whole = self._send(states, sides, tx, refused)
             with self._monitor.waiting():
                 tx.publish(partial(self._monitor.advance, 0))
@@ -157,7 +156,7 @@ class RunExchange:
         return count
 
     def _send(
-        self, states: list[RunState], sides: "_Sides", tx: Transaction, refused: dict[str, ArtstoreError]
+        self, states: list[RunState], sides: "_Sides", tx: Receiver, refused: dict[str, ArtstoreError]
     ) -> list[RunState]:
         """Send the histories and files of runs. Returns the runs of which all was sent.
 
@@ -166,7 +165,12 @@ class RunExchange:
         blobs = [blob for state in states for blob in state.blobs()]
         folders = [folder for state in states for folder in state.folders()]
         near = self._here.objects
-        transfer = Transfer(sides.source, tx, near, selection=self._selection, jobs=self._jobs, monitor=self._monitor)
+        for state in states:
+            for side in (sides.source, sides.target):
+                side.objects.through(state.path.folder, ())
+        transfer = Transfer(
+            sides.source.objects, tx, near, selection=self._selection, jobs=self._jobs, monitor=self._monitor
+        )
         try:
             transfer.send(transfer.plan([], blobs, folders))
             return states
@@ -180,10 +184,10 @@ class RunExchange:
 class _Sides(NamedTuple):
     """What a run is sent from and to."""
 
-    source: ObjectStore
-    """the objects of the sender"""
-    target: ObjectStore
-    """the objects of the receiver"""
+    source: AnyStore
+    """the sender"""
+    target: AnyStore
+    """the receiver"""
     logs: LogStorage
     """the storage that has the logs of the sender, or copies of them"""
     there: Runs

@@ -1,29 +1,26 @@
 """Transferring objects between repositories: finding out which ones the receiver lacks, and copying them."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from artstore.backends.files import closing_fd, remove_if_there
 from artstore.backends.parallel import together
 from artstore.domain import tree as trees
 from artstore.domain.collection import VersionState, digest_of_state, id_of_state
 from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, ObjectKind, short
-from artstore.domain.names import printable
 from artstore.domain.properties import property_digests
 from artstore.domain.selection import EVERYTHING, Selection
 from artstore.domain.tree import DIRECTORY, EXECUTABLE, PART, REFERENCE, Folder, Row
 from artstore.domain.version import decode_version
-from artstore.errors import Damage, DamagedObject, translated
+from artstore.errors import Damage, DamagedObject
 from artstore.progress import Monitor
-from artstore.store.large import HEAL
+from artstore.store.copying import copied
 from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE
-from artstore.store.reading import read_blobs, read_small
-from artstore.store.transaction import Transaction
+from artstore.store.sides import Objects, Receiver
 
 _PUBLISH_EVERY = 256 << 20
 """Bytes. After each such amount, the received objects are published, so that they aren't sent again after an error."""
@@ -65,8 +62,8 @@ class Transfer:
 
     def __init__(
         self,
-        source: ObjectStore,
-        tx: Transaction | ObjectStore,
+        source: Objects,
+        tx: Receiver,
         near: ObjectStore,
         *,
         selection: Selection = EVERYTHING,
@@ -77,21 +74,13 @@ class Transfer:
 
         Args:
             source: The objects of the sender.
-            tx: A transaction of the receiver. Its objects are enough if nothing will be sent.
+            tx: A transaction of the receiver, or what foresees one if nothing will be sent.
             near: The objects of the repository here. Trees are read from it if it has them.
             selection: Files whose blobs are sent. Trees are always sent.
             jobs: Number of large blobs that are copied at once.
         """
         self._source = source
         self._tx = tx
-        self._has: Callable[[ObjectKind, Digest, int], bool]
-        self._sizes: Callable[[Iterable[Digest]], Mapping[Digest, int | None]]
-        self._have_large: Callable[[dict[Digest, int]], set[Digest]]
-        if isinstance(tx, Transaction):  # a transaction also relies on the objects that it finds
-            self._has, self._sizes, self._have_large = tx.rely, tx.rely_many, tx.rely_large
-        else:
-            self._has, self._sizes, self._have_large = tx.has, tx.sizes, tx.large.there
-        self._sends_later = isinstance(tx, Transaction) and tx.storage.distant
         self._near = near
         self._selection = selection
         self._jobs = jobs
@@ -131,12 +120,12 @@ class Transfer:
             data = self._load({d for pair in level for d in pair.digests})
             level = [below for pair in level for below in self._compare(pair, data, needs)]
         # 3. Drop those that the receiver has all the same. Many look-ups at once cost few requests.
-        there = self._sizes(needs.small.keys() | needs.trees.keys())
+        there, large = self._tx.rely_on(needs.small.keys() | needs.trees.keys(), needs.large)
         for digest, size in there.items():
             if needs.small.pop(digest, size) != size and size is not None:
                 raise Damage(f"blob {short(digest)} has {size} bytes, but a tree records another size")
             needs.trees.pop(digest, None)
-        for digest in self._have_large(needs.large):
+        for digest in large:
             del needs.large[digest]
         return needs
 
@@ -145,10 +134,10 @@ class Transfer:
 
         Raises Damage if a record and the log entry of a version differ.
         """
-        missing = [v for v in versions if not self._has(VERSION, id_of_state(v), 0)]
+        missing = [v for v in versions if not self._tx.rely(VERSION, id_of_state(v), 0)]
         kinds: dict[Digest, ObjectKind] = {id_of_state(version): VERSION for version in missing}
         told = {id_of_state(version): version for version in missing}
-        for _, id, found in read_small(self._source, kinds):
+        for _, id, found in self._source.read_many(kinds):
             data = bytes(found)
             record, version = decode_version(data, id), told[id]
             logged = digest_of_state(version), version["size"], version["files"]
@@ -161,12 +150,12 @@ class Transfer:
 
     def _need_property(self, blob: Digest, needs: Needs) -> None:
         """Add the blob of a long property, unless the receiver has it. Its size isn't recorded: it is looked up."""
-        if self._has(BLOB, blob, 0):
+        if self._tx.rely(BLOB, blob, 0):
             return
-        size = self._source.large.readable({blob}).get(blob) if not self._source.packs.holding(blob) else None
+        size = self._source.large_size(blob)
         if size is None:
             needs.small[blob] = len(self._source.read(BLOB, blob))
-        elif not self._has(BLOB, blob, size):
+        elif not self._tx.rely(BLOB, blob, size):
             needs.large[blob] = size
 
     def _load(self, digests: set[Digest]) -> dict[Digest, bytes]:
@@ -178,12 +167,13 @@ class Transfer:
         wanted = digests - found.keys()
         if self._source is not self._near:
             here = {digest for digest in wanted if self._near.packs.holding(digest) is not None}
-            here |= self._near.packs.sizes_in_trash(wanted - here - self._source.sizes(wanted - here).keys()).keys()
-            for _, digest, tree in read_small(self._source, dict.fromkeys(wanted - here, TREE)):
+            if trashed := self._near.packs.sizes_in_trash(wanted - here).keys():
+                here |= trashed - self._source.sizes(trashed).keys()
+            for _, digest, tree in self._source.read_many(dict.fromkeys(wanted - here, TREE)):
                 found[digest] = self._trees[digest] = bytes(tree)
                 self._monitor.advance(1)
             wanted = here
-        found.update((digest, bytes(tree)) for _, digest, tree in read_small(self._near, dict.fromkeys(wanted, TREE)))
+        found.update((digest, bytes(tree)) for _, digest, tree in self._near.read_many(dict.fromkeys(wanted, TREE)))
         return found
 
     def _compare(self, pair: "_Pair", data: dict[Digest, bytes], needs: Needs) -> Iterator["_Pair"]:
@@ -237,14 +227,14 @@ class Transfer:
 
         Blobs come first, then trees, then versions: so the trees of a pack are neighbours, next to its index.
         """
-        tx = self._transaction
-        if self._sends_later:
+        tx = self._tx
+        if self._tx.sends_later:
             self._monitor.expect(None, needs.bytes)
         else:
             blobs = needs.small | needs.large
             self._monitor.expect(len(blobs), sum(blobs.values()))
         published = tx.new_bytes
-        for window in read_blobs(self._source, needs.small):
+        for window in self._source.read_blobs(needs.small):
             for digest, data in window:
                 if len(data) != (size := needs.small[digest]):
                     raise DamagedObject(f"blob {short(digest)} has {len(data)} bytes, but a tree records {size}")
@@ -253,46 +243,41 @@ class Transfer:
                 self.publish()  # if the transfer is interrupted later, these objects aren't sent again
                 published = tx.new_bytes
             self._advance(len(window), sum(len(data) for _, data in window))
-        self._send_large(tx, needs.large)
+        self._send_large(needs.large)
         for digest, tree in needs.trees.items():
             tx.add(TREE, tree, digest)
         for digest, version in needs.versions.items():
             tx.add(VERSION, version, digest)
 
-    def _send_large(self, tx: Transaction, large: dict[Digest, int]) -> None:
+    def _send_large(self, large: dict[Digest, int]) -> None:
         """Copy large blobs, several at once. Each is hashed: while it arrives here, or before it leaves from here."""
         if not large:
             return
         if self._source.storage.distant:
             self._there = self._source.large.sizes(list(large))
-        published = tx.new_bytes
-        with closing(together(partial(self._staged, tx), large.items(), most=self._jobs)) as copies:
+        published = self._tx.new_bytes
+        with closing(together(self._brought, large.items(), most=self._jobs)) as copies:
             for digest, staged in copies:
-                tx.add_missing_large(digest, large[digest], staged)
-                if tx.new_bytes - published >= _PUBLISH_EVERY:
+                self._tx.add_missing_large(digest, large[digest], staged)
+                if self._tx.new_bytes - published >= _PUBLISH_EVERY:
                     self.publish()
-                    published = tx.new_bytes
+                    published = self._tx.new_bytes
                 self._advance(1)
 
-    def _staged(self, tx: Transaction, item: tuple[Digest, int]) -> tuple[Digest, str]:
-        """Copy a large blob into the folder of a transaction. Returns its digest and the path of the copy."""
+    def _brought(self, item: tuple[Digest, int]) -> tuple[Digest, str]:
+        """Copy a large blob into the transaction. Returns its digest and what `add_missing_large` takes."""
         digest, size = item
         advance = partial(self._advance, 0)
-        return digest, _copied(self._source, digest, size, tx.staged, advance, self._there.get(digest))
+        return digest, self._tx.bring_large(self._source, digest, size, advance, self._there.get(digest))
 
     def publish(self) -> None:
         """Publish what was sent. To a distant place the bytes go only now, so they are counted now."""
         with self._monitor.waiting():
-            self._transaction.publish(partial(self._monitor.advance, 0))
-
-    @property
-    def _transaction(self) -> Transaction:
-        assert isinstance(self._tx, Transaction), "there is no transaction to send into"
-        return self._tx
+            self._tx.publish(partial(self._monitor.advance, 0))
 
     def _advance(self, items: int, size: int = 0) -> None:
         """Count what was copied, unless it is sent, and counted, later."""
-        if not self._sends_later:
+        if not self._tx.sends_later:
             self._monitor.advance(items, size)
 
 
@@ -315,37 +300,9 @@ class Supply:
     def large(self, digest: Digest, size: int, staged: Callable[[], str]) -> str | None:
         """Copy a large blob to a path that `staged` returns, and return the path. None if it is not here."""
         try:
-            return _copied(self._objects, digest, size, staged, partial(self._monitor.advance, 0), None)
+            return copied(self._objects, digest, size, staged, partial(self._monitor.advance, 0), None)
         except Damage:
             return None
-
-
-def _copied(
-    source: ObjectStore,
-    digest: Digest,
-    size: int,
-    staged: Callable[[], str],
-    advance: Callable[[int], None],
-    there: int | None,
-) -> str:
-    """Copy a large blob to a path that `staged` returns, and check it. If the copy is wrong, try once more.
-
-    Returns the path. Raises DamagedObject. `there` is the size of the blob at the source, if it is known.
-    """
-    for _ in range(2):
-        path = staged()
-        with closing_fd(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)) as fd:
-            try:
-                found = source.large.copy(digest, size, fd, advance, there=there)
-            except BaseException:
-                remove_if_there(path)
-                raise
-        if found == (digest, size):
-            return path
-        with translated(f"remove {path}"):
-            remove_if_there(path)
-    message = f"blob {short(digest)} in {printable(source.storage.root)} is damaged: its copy has another digest"
-    raise DamagedObject(message, hint=HEAL)
 
 
 class _Pair(NamedTuple):

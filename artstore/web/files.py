@@ -14,7 +14,7 @@ from artstore.domain.names import printable
 from artstore.domain.tree import DIRECTORY, REFERENCE, folder_page
 from artstore.errors import InvalidValue, NoEntry, NotFound
 from artstore.operations.finding.lookup import Version
-from artstore.store.runfiles import RunFile
+from artstore.store.runs import RunFile
 from artstore.web.drawing import coloured_mask
 from artstore.web.guard import FILES, FRAMED
 from artstore.web.previews import HEAD, IMAGE, PAGE, Preview, image_type, played_type, preview

@@ -76,7 +76,8 @@ def test_a_name_that_the_file_has_not_is_told(recorded: Path, cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("line", "code", "says"),
     [
-        ("nas https://example.org/x", 3, "can't be a https:// URL"),
+        ("nas ftp://example.org/x", 3, "can't be a ftp:// URL"),
+        ("nas http://example.org/x", 3, "is not encrypted"),
         ("nas s3://KEY:SECRET@bucket/x", 3, "holds credentials"),
         ("nas", 3, "is empty"),
         ("n/a ../store", 3, "remote name"),

@@ -18,9 +18,9 @@ from artstore.domain.tree import DIRECTORY, Entry, find, read_folder
 from artstore.domain.wording import near, typed
 from artstore.errors import ArtstoreError, Conflict, Damage, MissingObject, NoEntry, NotFound
 from artstore.progress import Monitor
-from artstore.store.objects import ObjectStore
 from artstore.store.refs import Refs, resolve
 from artstore.store.settings import Settings
+from artstore.store.sides import Objects
 
 Home = tuple[str, str]
 """(entity, project) for specs that name none"""
@@ -121,7 +121,7 @@ class Lookup:
     If a spec names no entity or project, those of `home` are used, or else those of the settings.
     """
 
-    def __init__(self, refs: Refs, objects: ObjectStore, settings: Settings) -> None:
+    def __init__(self, refs: Refs, objects: Objects, settings: Settings) -> None:
         self._refs = refs
         self._objects = objects
         self._settings = settings
@@ -166,13 +166,18 @@ class Lookup:
         state, spec = self.collection(text, home), parse_spec(text)
         if for_good:
             return self.chosen_for_good(state, spec)
-        named = Version(state, resolve(state, spec))
+        named = self.looked_at(Version(state, resolve(state, spec)))
         if spec.number in state.renumbered:
             before = state.versions[state.renumbered[spec.number]]
             other = "" if before is named.version else f", and v{spec.number} is another version"
             message = f"{state.path.name}:v{spec.number} was renumbered by a pull: it is v{before['number']} now{other}"
             warn(message, RenumberedWarning, stacklevel=2)
         return named
+
+    def looked_at(self, found: Version) -> Version:
+        """The same version. A remote that gives only what versions have is told that this one is going to be looked at."""
+        self._objects.looks_at(found.state.path.folder, found.version)
+        return found
 
     def chosen_for_good(self, state: State, spec: Spec) -> Version:
         """The version of a collection that a spec names, for what changes it.
@@ -200,7 +205,7 @@ class Lookup:
         state = self._refs.read(path)
         if (version := state.versions.get(id)) is None:
             raise NotFound(f"{path} has no version with id {id[:12]}")
-        return Version(state, version)
+        return self.looked_at(Version(state, version))
 
     def source(self, found: Version) -> Version | None:
         """The source of a link. None if it isn't here or was deleted, or if the version is not a link."""
@@ -235,7 +240,7 @@ class Lookup:
         live = sorted((one for one in found if one.is_live), key=lambda one: one.is_link)
         if not live:
             raise NotFound(f"there is no version with the id {printable(id)}")
-        return live[0]
+        return self.looked_at(live[0])
 
     def saved_as(self, found: Version) -> tuple[Path, int]:
         """The collection in which a version was saved, and its number there: of a link, those of its source."""
@@ -273,7 +278,9 @@ class Lookup:
 
     def properties(self, found: Version) -> tuple[str | None, dict[str, Any]]:
         """The description and metadata of a version. A link has those of its source. Long values are read from blobs."""
-        version = self.said_of(found)
+        source = self.source(found)
+        version = found.version if source is None else source.version
+        self._objects.through((found if source is None else source).state.path.folder, ())
         metadata = dict(version.get("metadata", {}))
         for key, digest in version.get("blobs", {}).items():
             metadata[key] = decode_json(self._property(digest), f"metadata '{key}' of {found.name}")
@@ -283,6 +290,7 @@ class Lookup:
         """The entries that came from other versions, by path: the version's collection, id and number, and the
         path there.
         """
+        self._objects.through(found.state.path.folder, ())
         origins: dict[str, Any] = found.version.get("origins", {})
         if isinstance(blob := origins.get("blob"), str):
             origins = decode_json(self._property(blob), f"origins of entries of {found.name}")

@@ -11,8 +11,7 @@ from artstore.domain.wording import moment
 from artstore.errors import Damage
 from artstore.operations.finding.lookup import Lookup, Version
 from artstore.store.metrics import whole_summary
-from artstore.store.objects import ObjectStore
-from artstore.store.runs import Runs
+from artstore.store.sides import AnyStore
 
 Filter = Mapping[str, Any]
 
@@ -115,9 +114,9 @@ def run_fields(
 class RunFields:
     """The fields of runs. The summary of one that hasn't ended is read from its history, once, if it is asked for."""
 
-    def __init__(self, objects: ObjectStore, runs: Runs) -> None:
-        self.runs = runs
-        self._objects = objects
+    def __init__(self, store: AnyStore) -> None:
+        self.runs = store.runs
+        self._store = store
         self._read: dict[RunPath, dict[str, Any]] = {}
 
     def __call__(self, state: RunState) -> Mapping[str, Any]:
@@ -129,7 +128,7 @@ class RunFields:
         if state.finished is not None:
             return state.summary
         if state.path not in self._read:
-            self._read[state.path] = whole_summary(self._objects, self.runs, state)
+            self._read[state.path] = whole_summary(self._store, state)
         return self._read[state.path]
 
 

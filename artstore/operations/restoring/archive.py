@@ -16,9 +16,8 @@ from artstore.domain.names import printable
 from artstore.domain.tree import DIRECTORY, EXECUTABLE, Entry
 from artstore.errors import InvalidValue
 from artstore.progress import Monitor
-from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE
-from artstore.store.reading import read_small
+from artstore.store.sides import Objects
 
 ArchiveKind = Literal["tar", "zip"]
 Entries = Iterable[tuple[bytes, Entry]]
@@ -43,7 +42,7 @@ class Archived(NamedTuple):
 
 
 def write_archive(
-    kind: ArchiveKind, out: BinaryIO, entries: Entries, objects: ObjectStore, open_one: Opener, monitor: Monitor
+    kind: ArchiveKind, out: BinaryIO, entries: Entries, objects: Objects, open_one: Opener, monitor: Monitor
 ) -> Archived:
     """Write an archive of files and folders.
 
@@ -80,12 +79,12 @@ def write_archive(
 
 
 def _with_content(
-    entries: Entries, objects: ObjectStore, open_one: Opener
+    entries: Entries, objects: Objects, open_one: Opener
 ) -> Iterator[tuple[bytes, Entry, BinaryIO | None]]:
     """Each entry with its content; None for a folder. Small files of a stretch are read together."""
     for some in _stretches(entries):
         wanted = {entry.digest: BLOB for _, entry in some if _is_small(entry)}
-        data = {digest: bytes(view) for _, digest, view in read_small(objects, wanted)}
+        data = {digest: bytes(view) for _, digest, view in objects.read_many(wanted)}
         for path, entry in some:
             if entry.kind == DIRECTORY:
                 yield path, entry, None

@@ -17,8 +17,8 @@ from artstore.domain.tree import BLAKE3, DIRECTORY, EXECUTABLE, REFERENCE, Entry
 from artstore.errors import StorageError, storage_error
 from artstore.operations.restoring.options import Link
 from artstore.progress import Monitor
-from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE
+from artstore.store.sides import Objects
 from artstore.store.statcache import UNKNOWN, Stat, StatCache, content_of, list_stats
 
 Todo = list[tuple[bytes, Entry]]
@@ -35,7 +35,7 @@ class Comparison:
 
     def __init__(
         self,
-        objects: ObjectStore,
+        objects: Objects,
         *,
         selection: Selection = EVERYTHING,
         cache: StatCache | None = None,

@@ -19,8 +19,8 @@ from artstore.domain.wording import first_of
 from artstore.errors import Conflict, Refused
 from artstore.operations.restoring.compare import AbsentFolder, ComparedFolder, Todo, rules_in
 from artstore.store.large import BLOBS
-from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE
+from artstore.store.sides import Objects
 
 Extra = list[tuple[bytes, bool]]
 """(path, whether it is a folder) of files and folders to remove, sorted so that a folder comes before its files."""
@@ -179,7 +179,7 @@ def refuse_unknown(unknown: list[bytes], extra: Extra, root: str) -> None:
         )
 
 
-def unknown_files(objects: ObjectStore, target: Confined, paths: list[bytes]) -> list[bytes]:
+def unknown_files(objects: Objects, target: Confined, paths: list[bytes]) -> list[bytes]:
     """The files among these paths whose content is in no version here. A file that can't be read counts as one.
 
     Cost: reads and hashes each of these files. All are looked for at once, because each search opens all packs in the

@@ -8,11 +8,11 @@ from artstore.domain.digest import BLOB
 from artstore.domain.names import printable
 from artstore.domain.tree import DIRECTORY, REFERENCE, Entry
 from artstore.errors import InvalidValue, translated
-from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE
+from artstore.store.sides import Objects
 
 
-def open_file(objects: ObjectStore, entry: Entry) -> BinaryIO:
+def open_file(objects: Objects, entry: Entry) -> BinaryIO:
     """Open a file of a version for reading. A reference is fetched first. Raises InvalidValue for a folder."""
     name, kind, size, digest = entry[:4]
     if kind == REFERENCE:

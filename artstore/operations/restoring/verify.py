@@ -13,7 +13,7 @@ from artstore.domain.tree import DIRECTORY, Entry, read_folder
 from artstore.errors import NotFound, storage_error, translated
 from artstore.operations.restoring.compare import AbsentFolder, ComparedFolder, Comparison
 from artstore.progress import Monitor
-from artstore.store.objects import ObjectStore
+from artstore.store.sides import Objects
 from artstore.store.statcache import StatCache
 
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -43,7 +43,7 @@ class Verifier:
 
     def __init__(
         self,
-        objects: ObjectStore,
+        objects: Objects,
         *,
         selection: Selection = EVERYTHING,
         cache: StatCache | None = None,

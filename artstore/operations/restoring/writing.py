@@ -13,8 +13,8 @@ from artstore.errors import DamagedObject, InvalidValue, MissingObject
 from artstore.operations.restoring.options import Restore
 from artstore.progress import Monitor
 from artstore.store.large import BLOBS
-from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE
+from artstore.store.sides import Objects
 from artstore.store.statcache import Stat
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _WITHOUT = "get the other files with `--exclude`, or save the same content again
 class FileWriter:
     """Writes files into open folders: small ones at once, large ones in two threads, references in eight."""
 
-    def __init__(self, objects: ObjectStore, how: Restore) -> None:
+    def __init__(self, objects: Objects, how: Restore) -> None:
         self.root = ""
         """the folder to which the version is restored"""
         self._objects = objects

@@ -216,7 +216,7 @@ def _rewrite(tx: Transaction, name: str, rows: list[Row], problems: list[str]) -
     objects = tx.objects
     try:
         with translated(f"rewrite pack {name[:12]}"), closing(PackWriter(tx.staged())) as writer:
-            for window in read_windows(objects, [(name, rows)]):
+            for window in read_windows(objects.packs, [(name, rows)]):
                 for row, data in window.objects():
                     if data is None:
                         objects.damage.note(name, row.digest)

@@ -11,7 +11,6 @@ from artstore.errors import DamagedLog, MissingObject
 from artstore.progress import Monitor
 from artstore.store.logs import Log, last_number
 from artstore.store.objects import ObjectStore
-from artstore.store.reading import read_small
 from artstore.store.refs import Refs
 from artstore.store.runs import Runs
 
@@ -110,7 +109,7 @@ class Marks:
         self.reachable.update(property_blobs(state, live))
         # 2. Read the records of versions that are not marked yet: an unreadable one is an error.
         new = {id_of_state(version): version for version in live if id_of_state(version) not in self.reachable}
-        for _ in read_small(self._objects, dict.fromkeys(new, VERSION)):
+        for _ in self._objects.read_many(dict.fromkeys(new, VERSION)):
             pass
         # 3. Their trees, and the trees of unfinished versions.
         self._mark_trees({digest_of_state(version) for version in new.values()} | part_trees(state))
@@ -123,7 +122,7 @@ class Marks:
         reachable = self.reachable
         while level := level - reachable:
             below: set[Digest] = set()
-            for _, digest, data in read_small(self._objects, dict.fromkeys(level, TREE)):
+            for _, digest, data in self._objects.read_many(dict.fromkeys(level, TREE)):
                 for entry in decode_tree(bytes(data), digest):
                     if entry.kind in (DIRECTORY, PART):
                         below.add(entry.digest)

@@ -107,7 +107,7 @@ def _merge_once(objects: ObjectStore, names: list[str]) -> int:
         with closing(PackWriter(tx.staged())) as writer:
             try:
                 seen: set[Digest] = set()
-                for window in read_windows(objects, _in_order(objects, packs)):
+                for window in read_windows(objects.packs, _in_order(objects, packs)):
                     for row, data in window.objects():
                         if data is None:
                             return 0

@@ -220,7 +220,7 @@ class Repair:
         try:
             with place.open() as store:
                 rows, elsewhere = store.packs.locate_many([d for d, item in lost.items() if (item.size or 0) < LARGE])
-                for row, data in read_rows(store, rows):
+                for row, data in read_rows(store.packs, rows):
                     if data is not None and lost[row.digest].kind == row.kind:
                         yield tx.add(row.kind, data, row.digest)
                 for digest in store.packs.sizes_in_trash(set(elsewhere)):

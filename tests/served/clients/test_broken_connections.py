@@ -1,0 +1,84 @@
+"""Connections that break: a request is made again, and nothing is lost or done twice."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from artstore.backends.served import client
+from artstore.errors import StorageError
+from artstore.repository import Repository
+from artstore.view import view_of
+from tests.served.clients.conftest import Team
+from tests.support.checks import check
+from tests.support.exchange import BIG, FILES, got, outcomes, put, says
+from tests.support.servers import CUT, DROP_REPLY, PASS, REFUSE, Action
+
+Enter = Callable[[str], None]
+BREAKS = {"dropped": DROP_REPLY, "cut": CUT, "busy": REFUSE(503)}
+CASES = [pytest.param("dropped", marks=pytest.mark.long), "cut", pytest.param("busy", marks=pytest.mark.long)]
+
+
+def nth(number: int, action: Action) -> Callable[[object, int], Action]:
+    """A rule: what becomes of the request with this number."""
+    return lambda request, at: action if at == number else PASS
+
+
+@pytest.mark.parametrize("action", CASES)
+def test_a_clone_gets_there_whichever_answer_is_lost(team: Team, enter: Enter, tmp_path: Path, action: str) -> None:
+    with Repository.clone(team.url, str(tmp_path / "whole/.artifacts"))[0] as whole:
+        requests = len(team.asked)
+        for number in range(1, requests + 1):
+            team.proxy.reset()
+            team.proxy.rule = nth(number, BREAKS[action])
+            root = tmp_path / f"clone{number}/.artifacts"
+            with Repository.clone(team.url, str(root))[0] as mine:
+                assert says(mine, "vision/data") == says(whole, "vision/data"), (number, team.asked[number - 1])
+                assert got(mine, "vision/data:v0") == got(whole, "vision/data:v0")
+            check(root)
+
+
+@pytest.mark.parametrize("action", CASES)
+def test_a_push_gets_there_whichever_answer_is_lost(team: Team, writer: Repository, action: str) -> None:
+    name, number, requests = f"vision/broken-{action}", 0, 1
+    while number < requests:
+        number += 1
+        put(writer, name, {**FILES, "a.txt": f"{number}", "big.bin": BIG + bytes([number])})
+        team.proxy.reset()
+        team.proxy.rule = nth(number, BREAKS[action])
+        done = writer.push(specs=[name])
+        assert outcomes(done) == {name.partition("/")[2]: "moved"}, (number, team.asked)
+        requests = len(team.asked) - 1
+        team.proxy.rule = lambda request, at: PASS
+        assert set(outcomes(writer.push(specs=[name])).values()) == {"up to date"}
+    with Repository(str(team.root)) as theirs:
+        assert says(theirs, name) == says(writer, name)
+
+
+def test_a_large_file_goes_on_where_it_broke_off(team: Team, enter: Enter, writer: Repository, tmp_path: Path) -> None:
+    put(writer, "vision/large", {"big.bin": bytes(range(256)) * 40_000})
+    writer.push(specs=["vision/large"])
+    ranges: list[str | None] = []
+
+    def rule(request, number):  # type: ignore[no-untyped-def]
+        if "/blobs/" not in request.path:
+            return PASS
+        ranges.append(request.headers.get("Range"))
+        return CUT if len(ranges) < 3 else PASS
+
+    with view_of(team.url, None) as view:
+        team.proxy.rule = rule
+        view.get(view.find("vision/large"), str(tmp_path / "got"))
+    assert (tmp_path / "got/big.bin").read_bytes() == bytes(range(256)) * 40_000
+    assert ranges == [None, "bytes=5120000-", "bytes=7680000-"]
+
+
+def test_a_server_that_stays_away_is_a_storage_error_that_names_it(
+    team: Team, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_WAITS", (0.0,))
+    team.proxy.rule = lambda request, number: DROP_REPLY
+    with pytest.raises(StorageError, match=f"cannot ask {team.url}"):
+        view_of(team.url, None)
+    with pytest.raises(StorageError, match="cannot ask http://127.0.0.1:1: connection refused"):
+        view_of("http://127.0.0.1:1", None)
