@@ -12,14 +12,12 @@ from artstore.domain.collection import VersionState, digest_of_state
 from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, ObjectKind, digest_of, short
 from artstore.domain.names import printable
 from artstore.domain.version import MAX_VERSION, VersionRecord, decode_version
-from artstore.domain.wire import Through
+from artstore.domain.wire import MOST_OBJECTS, Through
 from artstore.errors import Damage, DamagedObject, MissingObject, NotFound, Refused
 from artstore.store.packs import LARGE
 from artstore.store.served.large import ServedLarge
 from artstore.store.served.listing import Listings
 
-_AT_ONCE = 50_000
-"""Digests that one request asks for."""
 _VERSIONS = 50_000
 """Versions through which one request asks."""
 _AHEAD_BYTES, _AHEAD_BLOBS = 8 << 20, 4096
@@ -236,8 +234,8 @@ class ServedObjects:
         while todo and missing:
             through, digests = todo.pop(0), list(missing)
             try:
-                for start in range(0, len(digests), _AT_ONCE):
-                    some = {digest: missing[digest] for digest in digests[start : start + _AT_ONCE]}
+                for start in range(0, len(digests), MOST_OBJECTS):
+                    some = {digest: missing[digest] for digest in digests[start : start + MOST_OBJECTS]}
                     for found in self._asked(through, some):
                         del missing[found[1]]
                         yield found
