@@ -1,4 +1,4 @@
-"""What of a log may be told to somebody who may not see every project: what names another is left out."""
+"""What of a log may be shown to somebody who may not see every project: what names another is left out."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,11 +14,11 @@ _NAMING = ("sha256", "digest", "path", "artifact_path", "_latest_artifact_path",
 
 
 def told_change(change: Change, sees: Sees) -> Change | None:
-    """A change as it is told; the same object if nothing is left out, None if nothing of it is told.
+    """A change as it is shown; the same object if nothing is left out, None if all is.
 
-    A link becomes a version of its own, an edge to a version that may not be seen isn't told, nor is the run that made
-    a version, nor where files came from. Where a collection was renamed from another project, that name is told: it is
-    this collection's own.
+    A link becomes a version of its own. Edges to versions that may not be seen are left out, and so is the run that
+    made a version, and where files came from. The name of another project from which a collection was renamed stays: it
+    is this collection's own.
     """
     kind = change["kind"]
     if kind in ("used", "logged") and not _sees_place(change, sees):
@@ -34,7 +34,7 @@ def told_change(change: Change, sees: Sees) -> Change | None:
 
 
 def told_changes(changes: list[Change], sees: Sees) -> list[Change]:
-    """The changes of an entry as they are told; the same list if nothing is left out."""
+    """The changes of an entry as they are shown; the same list if nothing is left out."""
     told = [told_change(change, sees) for change in changes]
     if all(one is other for one, other in zip(told, changes, strict=True)):
         return changes
@@ -42,7 +42,7 @@ def told_changes(changes: list[Change], sees: Sees) -> list[Change]:
 
 
 def told_collection(state: State, sees: Sees) -> State:
-    """A collection as it is told, without changing `state`."""
+    """A collection as it is shown, without changing `state`."""
     told = state.copy()
     for id, version in state.versions.items():
         told.versions[id] = _told_version(version, sees)
@@ -63,7 +63,7 @@ def _told_version(version: VersionState, sees: Sees) -> VersionState:
 
 
 def told_run(state: RunState, sees: Sees, *, files: bool) -> RunState:
-    """A run as it is told, without changing `state`. Without `files` nothing says what a file holds."""
+    """A run as it is shown, without changing `state`. Without `files` nothing says what a file holds."""
     told = RunState(state.path)
     vars(told).update(vars(state))
     told.used = {id: edge for id, edge in state.used.items() if _sees_place(edge, sees)}
@@ -92,5 +92,5 @@ def _sees_run(run: str | None, sees: Sees) -> bool:
 
 
 def _origins(origins: dict[str, Any], sees: Sees) -> dict[str, Any]:
-    """Those that may be told. Long ones are a blob, whose content isn't looked at: it isn't told."""
+    """Those that may be shown. Long ones are a blob, whose content isn't looked at: it is left out."""
     return {path: origin for path, origin in origins.items() if type(origin) is dict and _sees_place(origin, sees)}

@@ -110,7 +110,7 @@ class Door:
         if (seconds := self._wrong.wait(address)) > 0:
             raise TooMany(seconds)
         if not (secret := _secret(request)):
-            raise AuthenticationError("this server answers to who has a token", hint="`artstore login URL` keeps yours")
+            raise AuthenticationError("this server answers only with a token", hint="`artstore login URL` keeps yours")
         token = await anyio.to_thread.run_sync(self._tokens.find, secret)
         if token is None:
             self._wrong.note(address)

@@ -27,7 +27,7 @@ class Logs:
         self._served = served
         self._lock = Lock()
         self._clean: OrderedDict[tuple[str, str], tuple[int, int | None]] = OrderedDict()
-        """by (folder, scope): the entries that were looked at, and the first of them that is told in part"""
+        """by (folder, scope): the entries that were looked at, and the first of them that is shown in part"""
 
     # -- which logs there are --
 
@@ -40,8 +40,8 @@ class Logs:
     def readable(self, store: Store, access: Access, folder: str) -> bool:
         """Whether the token may read a log.
 
-        One whose collection was renamed is read by who may read the project that it is in now, too: its history is a
-        part of that one's.
+        The log of a collection that was renamed is read with the rights to its new project, too: it is a part of that
+        collection's history.
         """
         place = log_place(folder)
         if access.reads(place.entity, place.project):
@@ -95,7 +95,7 @@ class Logs:
                 yield entry._replace(changes=changes)
 
     def _first_in_part(self, store: Store, access: Access, folder: str, last: int) -> int | None:
-        """The number of the first entry, up to `last`, that is told in part only."""
+        """The number of the first entry, up to `last`, that is shown in part only."""
         key = folder, access.scope
         with self._lock:
             looked, found = self._clean.get(key, (0, None))

@@ -23,7 +23,7 @@ from artstore.store.store import Store
 
 _IN_ENTRIES = ("config", "summary")
 _OF_FILES = ("files", "history", "part", "drop")
-"""Kinds of changes that name trees and blobs of files: a viewer is told that they are there, and not which."""
+"""Kinds of changes that name trees and blobs of files: a viewer sees that they are there, and not which."""
 
 
 class Looking:

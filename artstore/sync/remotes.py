@@ -442,7 +442,7 @@ class Remotes:
                 return
 
     def _through(self, name: str, objects: Objects, of: Version | None) -> None:
-        """Say through what blobs may be read that a remote promised: a version, or all that it had when it was last seen."""
+        """Name the versions through which promised blobs are read: this one, or all that the remote was seen to have."""
         if not is_served(self.all()[name].url):
             return
         seen, mirror = self._seen(name), self._tracking(name).mirror

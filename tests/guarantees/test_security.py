@@ -70,6 +70,8 @@ ALLOWED = {
         ("api.surroundings.samples", what): "whether psutil and pynvml are installed, without importing them"
         for what in ("importlib.util", "importlib.util.find_spec")
     },
+    ("server.asking", "tempfile"): "a file without a name, for a long answer",
+    ("store.served.large", "tempfile"): "a file without a name, for a blob that is read",
     ("api.recording", "tempfile"): "a folder of its own, for runs that record nothing",
     ("backends.bucket.storage", "tempfile"): "files without a name, and the name of the folder for such files",
     ("api.tables.frames", "importlib"): "numpy, pandas, pyarrow: named in the same file",

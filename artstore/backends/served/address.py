@@ -30,8 +30,8 @@ class Address(NamedTuple):
 def address_of(url: str) -> Address:
     """The address that a URL names.
 
-    Raises InvalidValue if it holds credentials, a query or a fragment, or is an http URL of another host: tokens would be
-    sent where others can read them.
+    Raises InvalidValue if it holds credentials, a query or a fragment, or is an http URL of another host: tokens would
+    be sent where others can read them.
     """
     shown = printable(redacted(url))
     try:

@@ -158,7 +158,10 @@ class Client:
             self._give_back(connection, answer)
 
     def _whole(self, answer: http.client.HTTPResponse) -> bytes:
-        """The whole body of an answer. Raises Damage if it has more bytes than any can have, CutOff if some are missing."""
+        """The whole body of an answer.
+
+        Raises Damage if it has more bytes than any can have, CutOff if some are missing.
+        """
         data = answer.read(LONGEST_JSON + 1)
         if len(data) > LONGEST_JSON:
             raise Damage(f"{self.what} sent an answer of more than {LONGEST_JSON} bytes")
@@ -305,7 +308,7 @@ class Client:
     def _refused(self, answer: http.client.HTTPResponse) -> ArtstoreError:
         """The error that an answer reports."""
         if answer.status == 401 and self._token is None:
-            message = f"{self.what} answers to who has a token, and none is known for it here"
+            message = f"{self.what} answers only with a token, and none is known for it here"
             return AuthenticationError(message, hint=f"`artstore login {self.what}` keeps one")
         if 300 <= answer.status < 400:
             location = printable(redacted(answer.headers.get("Location", "elsewhere")))

@@ -175,7 +175,7 @@ class Lookup:
         return named
 
     def looked_at(self, found: Version) -> Version:
-        """The same version. A remote that gives only what versions have is told that this one is going to be looked at."""
+        """The same version, which is going to be looked at: a served remote gives only what such versions have."""
         self._objects.looks_at(found.state.path.folder, found.version)
         return found
 

@@ -1,7 +1,7 @@
 """Listings: what a role that can only look gets of a version's files. They become trees that look like stored ones.
 
-A listing has paths, kinds and sizes, and no digests. The trees that are made of it are those of a version whose files all
-have the same unknown digest, so everything that shows trees can show them.
+A listing has paths, kinds and sizes, and no digests. The trees that are made of it are those of a version whose files
+all have the same unknown digest, so everything that shows trees can show them.
 """
 
 from typing import Any

@@ -32,7 +32,10 @@ _MOST = {BLOB: LARGE - 1, TREE: MAX_BYTES, VERSION: MAX_VERSION}
 
 
 class ServedObjects:
-    """The objects that a server gives through the versions and logs that were named. Not thread-safe, except `large.copy`."""
+    """The objects that a server gives through the versions and logs that were named.
+
+    Not thread-safe, except `large.copy`.
+    """
 
     here: FolderStorage | None = None
     doubted = False
@@ -225,7 +228,7 @@ class ServedObjects:
     # -- requests --
 
     def ask(self, wanted: Mapping[Digest, ObjectKind | None]) -> Iterator[tuple[ObjectKind, Digest, bytes | int]]:
-        """Ask for objects: (kind, digest, bytes) of each that is reached, with the size instead of bytes for a large blob.
+        """Ask for objects: (kind, digest, bytes) of each that is reached; for a large blob the size instead of bytes.
 
         Raises Refused if the role of the token can only look.
         """

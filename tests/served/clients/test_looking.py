@@ -83,7 +83,7 @@ def test_a_viewer_can_neither_clone_nor_pull(team: Team, cli: Cli, tmp_path: Pat
 def test_without_a_token_a_hint_says_how_to_get_in(team: Team, cli: Cli) -> None:
     told = cli("ls", "--from", team.url)
     assert (told.code, told.out) == (9, "")
-    assert f"{team.url} answers to who has a token, and none is known for it here" in told.err
+    assert f"{team.url} answers only with a token, and none is known for it here" in told.err
     assert f"hint: `artstore login {team.url}` keeps one" in told.err
     told = cli("ls", "--from", team.url, ARTSTORE_TOKEN="art_00000000_" + "x" * 43)
     assert told.code == 9 and "the token is unknown, was revoked, or has expired" in told.err and "xxx" not in told.err
