@@ -12,7 +12,17 @@ from artstore.domain.pushing import PushPlan
 from artstore.domain.reconcile import in_portions
 from artstore.domain.selection import EVERYTHING, Selection
 from artstore.domain.telling import in_words
-from artstore.errors import ArtstoreError, Conflict, Damage, DamagedLog, InvalidValue, MissingObject, StorageError
+from artstore.errors import (
+    ArtstoreError,
+    Conflict,
+    Damage,
+    DamagedLog,
+    InvalidValue,
+    MissingObject,
+    NotFound,
+    Refused,
+    StorageError,
+)
 from artstore.progress import Monitor
 from artstore.store.logbook import too_busy
 from artstore.store.logs import LOST_RACES, Log, last_number
@@ -324,7 +334,7 @@ class Exchange:
         try:
             send(plans)
             return plans
-        except Damage as error:
+        except (Damage, NotFound, Refused) as error:
             if len(plans) > 1:
                 return [whole for planned in plans for whole in self.sent_whole([planned], send, moved)]
             moved.append(Moved(plans[0].source.path, "refused", problem=error))
@@ -352,7 +362,7 @@ class Exchange:
                 added.append((planned.source.path, versions))
                 try:
                     moved.append(self._commit(planned, versions, tx, refs, again))
-                except (Conflict, Damage, InvalidValue) as error:
+                except (Conflict, Damage, InvalidValue, NotFound, Refused) as error:
                     moved.append(Moved(planned.source.path, "refused", _names(planned.source, versions), problem=error))
         finally:
             try:

@@ -6,7 +6,7 @@ from artstore.domain.collection import Path, State, is_live
 from artstore.domain.properties import new_blobs
 from artstore.domain.pushing import PushPlan
 from artstore.domain.wording import typed
-from artstore.errors import ArtstoreError, Conflict, Damage, NotFound, StorageError
+from artstore.errors import ArtstoreError, Conflict, Damage, NotFound, Refused, StorageError
 from artstore.store.refs import resolve
 from artstore.store.sides import Receiver
 from artstore.sync.exchange import ALL, Exchange, Exchanged, Moved, Names, Planned, Scope, united
@@ -44,16 +44,14 @@ class Push:
                 if self.exchange.remote.storage.distant and isinstance(error, StorageError):
                     raise
                 self.exchange.refused[state.path.folder] = error
-        renamed = {new: names.before for new, names in self._names.items() if names.before is not None}
-        if renamed and not self.exchange.options.dry_run:
-            for new, old in renamed.items():
-                self.exchange.remote.refs.rename(old, new)
-                self.exchange.tracking.move_notes(old.folder, new.folder)
-            self.exchange.fetch(scopes)
+        refused = {} if self.exchange.options.dry_run else self._rename_there(scopes)
         # 3. Plan each collection: which changes to append to the remote's log?
         todo: list[Planned[PushPlan]] = []
         moved = [Moved(path, "up to date") for path in level.values()]
+        moved += [Moved(path, "refused", problem=error) for path, error in refused.items()]
         for state, wanted in united(self._ours(scopes, level.keys()), level):
+            if state.path in refused:
+                continue
             try:
                 planned = self._planned(state, wanted)
                 if planned.plan.changes or planned.plan.declined or planned.plan.settled:
@@ -129,6 +127,20 @@ class Push:
                 if now.exists and now.versions.keys() & state.versions.keys():
                     return Names(apart=now.path)
         return Names()
+
+    def _rename_there(self, scopes: list[Scope]) -> dict[Path, ArtstoreError]:
+        """Rename collections at the remote that were renamed here. Returns the errors of those that can't be."""
+        renamed = {new: names.before for new, names in self._names.items() if names.before is not None}
+        refused: dict[Path, ArtstoreError] = {}
+        for new, old in renamed.items():
+            try:
+                self.exchange.remote.refs.rename(old, new)
+                self.exchange.tracking.move_notes(old.folder, new.folder)
+            except (NotFound, Refused) as error:  # by a server, for this token
+                refused[new] = error
+        if renamed:
+            self.exchange.fetch(scopes)
+        return refused
 
     def _theirs_named(self, path: Path) -> State:
         """A collection of the remote, through at most ten renames. Fetches their logs."""

@@ -12,7 +12,16 @@ from artstore.domain.names import printable
 from artstore.domain.reconcile import told
 from artstore.domain.run import RunState
 from artstore.domain.selection import Selection
-from artstore.errors import ArtstoreError, Conflict, Damage, DamagedLog, InvalidValue, UnsupportedFormat
+from artstore.errors import (
+    ArtstoreError,
+    Conflict,
+    Damage,
+    DamagedLog,
+    InvalidValue,
+    NotFound,
+    Refused,
+    UnsupportedFormat,
+)
 from artstore.progress import Monitor
 from artstore.store.logs import Log, last_number, last_of
 from artstore.store.refs import Refs
@@ -174,7 +183,7 @@ class RunExchange:
         try:
             transfer.send(transfer.plan([], blobs, folders))
             return states
-        except Damage as error:
+        except (Damage, NotFound, Refused) as error:
             if len(states) > 1:
                 return [whole for state in states for whole in self._send([state], sides, tx, refused)]
             refused[states[0].path.folder] = error
@@ -197,7 +206,7 @@ class _Sides(NamedTuple):
         """Append the changes that the receiver's log of a run lacks. Returns whether there were any."""
         try:
             return self.there.tell(state, _changes(self.logs, state))
-        except (Conflict, Damage, InvalidValue, UnsupportedFormat) as error:
+        except (Conflict, Damage, InvalidValue, NotFound, Refused, UnsupportedFormat) as error:
             refused[state.path.folder] = error
             return False
 

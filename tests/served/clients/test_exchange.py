@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from artstore.domain.selection import Selection
-from artstore.errors import Conflict, DamagedObject, InvalidValue, NotFound
+from artstore.errors import Conflict, DamagedObject, InvalidValue, NotFound, Refused
 from artstore.repository import Repository
 from artstore.sync.transfer import NOTHING
 from artstore.view import view_of
@@ -87,10 +87,17 @@ def test_files_of_an_older_version_are_not_sent_again(team: Team, writer: Reposi
     assert [path for path in team.asked if "/blobs/" in path] == []
 
 
-def test_a_push_of_a_renamed_artifact_renames_it_there(team: Team, writer: Repository) -> None:
+def test_a_push_of_a_renamed_artifact_renames_it_there_if_the_role_may(
+    team: Team, enter: Enter, writer: Repository
+) -> None:
     put(writer, "vision/old-name", FILES)
     writer.push(specs=["vision/old-name"])
     writer.rename("vision/old-name", "vision/new-name")
+    put(writer, "vision/beside", {"a": "1"})
+    done = writer.push(specs=["vision/new-name", "vision/beside"])
+    assert outcomes(done) == {"new-name": "refused", "beside": "moved"}
+    assert isinstance(done.refused[0].problem, Refused) and "it takes 'admin'" in str(done.refused[0].problem)
+    enter("admin")
     writer.push(specs=["vision/new-name"])
     with Repository(str(team.root)) as theirs:
         assert str(theirs.find("vision/old-name").state.path) == "local/vision/new-name"
