@@ -3,7 +3,7 @@
 It distinguishes damaged objects from missing ones.
 """
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 
 from artstore.backends.storage import FolderStorage, Storage
 from artstore.domain.collection import VersionState
@@ -121,8 +121,11 @@ class ObjectStore:
         for digest in elsewhere:
             yield wanted[digest], digest, memoryview(self.read(wanted[digest], digest))
 
-    def read_blobs(self, wanted: Iterable[Digest]) -> Iterator[list[tuple[Digest, memoryview]]]:
-        """Read small blobs like `read_many`, in lists of neighbours. Cost: 3 µs each, besides reading."""
+    def read_blobs(self, wanted: Mapping[Digest, int]) -> Iterator[list[tuple[Digest, memoryview]]]:
+        """Read small blobs (digest → size) like `read_many`, in lists of neighbours. Cost: 3 µs each, besides reading.
+
+        Their sizes are not checked.
+        """
         places, elsewhere = self.packs.locate_many(wanted)
         for window in read_windows(self.packs, places):
             good = []

@@ -1,8 +1,8 @@
 """The objects of a served remote. Each is hashed as it arrives, and its size is bounded."""
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Generator, Iterable, Iterator, Mapping, Set
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from artstore.backends.served.client import CutOff
 from artstore.backends.served.storage import ServedStorage
@@ -20,10 +20,10 @@ from artstore.store.served.listing import Listings
 
 _VERSIONS = 50_000
 """Versions through which one request asks."""
-_AHEAD_BYTES, _AHEAD_BLOBS = 8 << 20, 4096
-"""Small blobs that are read together because they will be needed one by one."""
-_WINDOW = 256
-"""Blobs that are handed on together."""
+_BATCH = 4 << 20
+"""Bytes of small blobs that one request asks for."""
+_REQUESTS = 3
+"""Requests for small blobs that are under way at once."""
 _CACHED_TREES = 16 << 20
 """Bytes of trees that are kept in memory."""
 _TRIES = 4
@@ -51,12 +51,13 @@ class ServedObjects:
         self._tree_bytes = 0
         self._known: dict[Digest, bytes] = {}
         """small objects that were read to learn their sizes: the next read takes them"""
-        self._coming: Iterator[tuple[Digest, int]] = iter(())
+        self._coming = self._ahead_of(iter(()))
         self._ahead: dict[Digest, tuple[int, memoryview]] = {}
         """blobs that were read ahead: how often each will be read, and its bytes"""
 
     def close(self) -> None:
-        """Forget what was read."""
+        """Forget what was read, and what is asked for ahead."""
+        self._coming.close()
         self._trees, self._known, self._ahead = {}, {}, {}
 
     # -- through what --
@@ -142,20 +143,53 @@ class ServedObjects:
         for digest, kind in missing.items():
             raise self.missing(kind, digest)
 
-    def read_blobs(self, wanted: Iterable[Digest]) -> Iterator[list[tuple[Digest, memoryview]]]:
-        """Read small blobs like `read_many`, in lists. Raises MissingObject, at the end."""
-        objects = self.read_many(dict.fromkeys(wanted, BLOB))
-        window: list[tuple[Digest, memoryview]] = []
+    def read_blobs(self, wanted: Mapping[Digest, int]) -> Iterator[list[tuple[Digest, memoryview]]]:
+        """Read small blobs (digest → size), in lists. Some are asked for while others are used.
+
+        Raises DamagedObject for another size. Raises MissingObject, at the end.
+        """
+        missing: list[Digest] = []
+        for some, found in self._ahead_of(iter(wanted.items())):
+            yield found
+            if len(found) < len(some):
+                missing += some.keys() - {digest for digest, _ in found}
+        if missing:
+            raise self.missing(BLOB, missing[0])
+
+    def _ahead_of(
+        self, blobs: Iterator[tuple[Digest, int]]
+    ) -> Generator[tuple[dict[Digest, int], list[tuple[Digest, memoryview]]], None, None]:
+        """Batches of small blobs (digest → times that it is wanted), each with those that are there.
+
+        The next batches are asked for meanwhile. Memory: a few batches of 4 MiB.
+        """
+        first = _batch(blobs)
+        if first is None:
+            return
+        if (second := _batch(blobs)) is None:  # mostly: no thread is needed
+            yield first.times, self._fetched(first)
+            return
+        from concurrent.futures import ThreadPoolExecutor
+
+        pool = ThreadPoolExecutor(_REQUESTS)
         try:
-            for _, digest, data in objects:
-                window.append((digest, data))
-                if len(window) >= _WINDOW:
-                    yield window
-                    window = []
-        except MissingObject:
-            yield window
-            raise
-        yield window
+            waiting = [(batch, pool.submit(self._fetched, batch)) for batch in (first, second)]
+            while waiting:
+                if len(waiting) <= _REQUESTS and (following := _batch(blobs)) is not None:
+                    waiting.append((following, pool.submit(self._fetched, following)))
+                batch, future = waiting.pop(0)
+                yield batch.times, future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _fetched(self, batch: "_Batch") -> list[tuple[Digest, memoryview]]:
+        """The blobs of a batch that are there. Raises DamagedObject for one of another size than its tree records."""
+        found = []
+        for _, digest, data in self._received(dict.fromkeys(batch.times, BLOB), None):
+            if len(data) != (size := batch.sizes[digest]):
+                raise DamagedObject(f"blob {short(digest)} has {len(data)} bytes, but a tree records {size}")
+            found.append((digest, memoryview(data)))
+        return found
 
     def read_tree(self, digest: Digest) -> bytes:
         """A tree's bytes. For a role that can only look, a tree made of the listing of its version."""
@@ -188,7 +222,8 @@ class ServedObjects:
 
     def expect(self, blobs: Iterable[tuple[Digest, int]]) -> None:
         """See `Objects`."""
-        self._coming, self._ahead = iter(blobs), {}
+        self._coming.close()
+        self._coming, self._ahead = self._ahead_of(iter(blobs)), {}
 
     def peek_small(self, digest: Digest) -> memoryview | None:
         """A small blob that was read ahead, or None."""
@@ -202,28 +237,13 @@ class ServedObjects:
         return found[1]
 
     def read_small(self, digest: Digest) -> bytes | memoryview | None:
-        """A small blob. It is read together with those that are expected after it."""
+        """A small blob. It was, or is, asked for together with those that are expected beside it."""
         if digest not in self._ahead:
-            self._read_ahead(digest)
-        return self.peek_small(digest)
-
-    def _read_ahead(self, first: Digest) -> None:
-        """Read a blob and the next ones that are expected, up to 8 MiB."""
-        wanted: dict[Digest, int] = {}
-        sizes: dict[Digest, int] = {}
-        room = _AHEAD_BYTES
-        for digest, size in islice(self._coming, _AHEAD_BLOBS):
-            wanted[digest] = wanted.get(digest, 0) + 1
-            sizes[digest] = size
-            room -= size
-            if room <= 0:
-                break
-        wanted.setdefault(first, 1)
-        for _, digest, data in self.read_many(dict.fromkeys(wanted, BLOB)):
-            if len(data) != sizes.get(digest, len(data)):
-                raise DamagedObject(f"blob {short(digest)} has {len(data)} bytes, but a tree records {sizes[digest]}")
-            times = wanted[digest] + self._ahead.get(digest, (0, data))[0]
-            self._ahead[digest] = times, data
+            times, blobs = next(self._coming, ({}, []))
+            for there, data in blobs:
+                self._ahead[there] = times[there] + self._ahead.get(there, (0, data))[0], data
+        found = self.peek_small(digest)
+        return self.read(BLOB, digest) if found is None else found
 
     # -- requests --
 
@@ -304,3 +324,22 @@ class ServedObjects:
     def missing(self, kind: ObjectKind, digest: Digest) -> MissingObject:
         """The error for an object that none of what was named has."""
         return MissingObject(f"{KIND_NAMES[kind]} {short(digest)} is missing from {printable(self.storage.root)}")
+
+
+class _Batch(NamedTuple):
+    """Small blobs that are asked for together: how often each is wanted, and its size."""
+
+    times: dict[Digest, int]
+    sizes: dict[Digest, int]
+
+
+def _batch(blobs: Iterator[tuple[Digest, int]]) -> _Batch | None:
+    """The next blobs, up to 4 MiB; None if there are no more."""
+    batch, room = _Batch({}, {}), _BATCH
+    for digest, size in islice(blobs, MOST_OBJECTS):
+        batch.times[digest] = batch.times.get(digest, 0) + 1
+        batch.sizes[digest] = size
+        room -= size
+        if room <= 0:
+            break
+    return batch if batch.times else None

@@ -19,7 +19,7 @@ from artstore.store.sides import Objects
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-_TOGETHER = 8 << 20
+_TOGETHER = 4 << 20
 """Bytes of small objects that are sent with one request."""
 _PIECE = 1 << 20
 _MOST = {BLOB: LARGE - 1, TREE: MAX_BYTES, VERSION: MAX_VERSION}
