@@ -4,13 +4,15 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+import msgpack
+
 from artstore.backends.files import closing_fd
 from artstore.backends.served.client import Sent
 from artstore.backends.served.storage import ServedStorage
 from artstore.domain.codec import MAX_BYTES
 from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, ObjectKind, digest_of, short
 from artstore.domain.version import MAX_VERSION
-from artstore.domain.wire import MOST_WANTED, frame
+from artstore.domain.wire import MOST_WANTED
 from artstore.errors import Conflict, Damage, InvalidValue, MissingObject, UnknownOutcome, translated
 from artstore.store.packs import LARGE
 from artstore.store.served.objects import ServedObjects
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 _TOGETHER = 4 << 20
 """Bytes of small objects that are sent with one request."""
+_OVERHEAD = 8
+"""Bytes of a frame beside its object."""
 _PIECE = 1 << 20
 _MOST = {BLOB: LARGE - 1, TREE: MAX_BYTES, VERSION: MAX_VERSION}
 
@@ -40,7 +44,8 @@ class ServedTransaction:
         self._path = f"/transactions/{storage.begun()}"
         self._known: set[Digest] = set()
         """what was sent, or may be relied on"""
-        self._waiting: list[bytes] = []
+        self._packer = msgpack.Packer(use_bin_type=True, autoreset=False)
+        """the frames that wait to be sent"""
         self._waiting_bytes = 0
         self._pool: ThreadPoolExecutor | None = None
         self._under_way: Future[Any] | None = None
@@ -111,28 +116,35 @@ class ServedTransaction:
             raise InvalidValue(
                 f"a {KIND_NAMES[kind]} would have {len(data)} bytes; nobody reads more than {_MOST[kind]}"
             )
-        self._known.add(digest)
-        packed = frame(kind, bytes(data))
-        if self._waiting_bytes + len(packed) > _TOGETHER:
-            self._send()
-        self._waiting.append(packed)
-        self._waiting_bytes += len(packed)
-        self.new_objects += 1
-        self.new_bytes += len(data)
+        if len(data) >= _TOGETHER:
+            self._send()  # it is sent alone
+        self._wait(kind, digest, data)
         return digest
 
     def add_missing(self, objects: list[tuple[Digest, memoryview]]) -> None:
         """Send small blobs that `rely_on` didn't find."""
         for digest, data in objects:
-            self.add(BLOB, data, digest)
+            if digest not in self._known:
+                self._wait(BLOB, digest, data)
+
+    def _wait(self, kind: ObjectKind, digest: Digest, data: bytes | memoryview) -> None:
+        """Put an object behind those that wait, and send them if they are many."""
+        self._known.add(digest)
+        self._packer.pack((kind, data))
+        self.new_objects += 1
+        self.new_bytes += len(data)
+        self._waiting_bytes += len(data) + _OVERHEAD
+        if self._waiting_bytes >= _TOGETHER:
+            self._send()
 
     def _send(self) -> None:
         """Send what waits, in a thread: the next objects are read meanwhile."""
-        if not self._waiting:
+        if not self._waiting_bytes:
             return
         from concurrent.futures import ThreadPoolExecutor  # a push without objects doesn't need it
 
-        body, self._waiting, self._waiting_bytes = b"".join(self._waiting), [], 0
+        body, self._waiting_bytes = self._packer.bytes(), 0
+        self._packer.reset()
         self._arrived()
         self._pool = self._pool or ThreadPoolExecutor(1)
         self._under_way = self._pool.submit(self._storage.client.send_frames, f"{self._path}/objects", body)
