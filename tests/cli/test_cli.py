@@ -40,6 +40,7 @@ OF_EACH_FAMILY = {
     "running": "run no-such-command", "runs": "runs ls", "lineage": "lineage data", "automation": "automation ls", "pending": "pending ls",
     "remotes": "fetch", "bundling": "bundle create", "importing": "import dvc nowhere", "keeping": "fsck",
     "settings": "config", "artifact": "artifact ls", "tokens": "token ls", "login": "logout https://host.example",
+    "serve": "serve --help",
 }  # fmt: skip
 """One command of each family of the command line, which says the same each time."""
 

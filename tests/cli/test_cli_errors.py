@@ -365,7 +365,7 @@ def test_lines_of_a_description_stay_lines(cli: Cli, work: Path) -> None:
     [("delete", "rm"), ("Remove", "rm"), ("restore", "get"), ("checkout", "get"), ("download", "get"), ("add", "put"),
      ("commit", "put"), ("save", "put"), ("rename", "mv"), ("copy", "cp"), ("list", "ls"),
      ("history", "log"), ("remote delete", "rm"), ("remote list", "ls"), ("verfy", "verify"), ("remote save", None),
-     ("create", "put"), ("destroy", "rm"), ("inspect", "show"), ("df", "du"), ("serve", "ui"), ("clean", "gc"),
+     ("create", "put"), ("destroy", "rm"), ("inspect", "show"), ("df", "du"), ("clean", "gc"),
      ("runs list", "ls"), ("runs delete", "rm"), ("registry list", "ls"), ("registry add", "create"),
      ("registry link", "artstore link"), ("remote push", "artstore push"), ("remote show", "ls"),
      ("automation add", "create"), ("automation remove", "rm"), ("automation run", "test"), ("pending rm", "drop"),

@@ -16,16 +16,21 @@ ELSEWHERE = [
     "api/accepted.py: start the script once for each set of parameters; `artstore runs ls` sorts the runs by a metric",
     "api/handles.py: `artstore init` makes one",
     "api/handles.py: `artstore clone` it, change the clone, and push",
+    "backends/served/address.py: leave them out; `artstore login …` keeps a token",
+    "backends/served/client.py: `artstore login …` keeps one",
     "cli/comparing.py: `artstore verify … …` compares the folder",
     "cli/locking.py: `artstore remote add … …`",
     "cli/remotes.py: `artstore gc …`",
     "cli/running.py: `artstore run sh …` runs a shell script; `chmod +x` makes it a program",
     "cli/running.py: `artstore run --yes …` records them here; unset WANDB_MODE to be asked no more",
     "cli/running.py: `artstore run python …`",
+    "server/application.py: `artstore login URL` keeps yours",
+    "server/serving.py: `artstore pull …` of everything makes it whole",
     "store/layout.py: `artstore init` makes one; an unmounted share looks like this too",
+    "sync/place.py: leave out --init if `artstore serve` is there; …",
     "web/files.py: `artstore export` writes one as an archive",
 ]
-"""Hints of imports, the Python interface and pages, which are tested there, and parts of answers that are no errors."""
+"""Hints of imports, the Python interface, pages and servers, which are tested there, and parts of answers that are no errors."""
 
 
 @pytest.mark.parametrize("story", STORIES)
