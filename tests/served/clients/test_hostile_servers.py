@@ -212,7 +212,7 @@ def test_a_log_that_claims_many_entries_costs_no_memory(server: Imposter, tmp_pa
     server.says("/heads", frame("refs/a/b/c", 99_999_999) + END)
     server.says("/entries", END)
     before = grown()
-    with pytest.raises(Damage, match="is missing at remote"):
+    with pytest.raises(Damage):
         Repository.clone(server.url, str(tmp_path / "clone/.artifacts"))
     assert grown() - before < 100_000
 
