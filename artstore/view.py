@@ -16,7 +16,7 @@ from artstore.domain.names import RESERVED, Spec, collection_named, parse_path, 
 from artstore.domain.run import RunState
 from artstore.domain.selection import EVERYTHING, Selection, select
 from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, FileChange, diff, find, read_folder, walk
-from artstore.errors import Damage, InvalidValue, NotFound, Refused, translated
+from artstore.errors import Damage, InvalidValue, NotFound, translated
 from artstore.operations.finding.lookup import Home, Lookup, Version, unless_deleted
 from artstore.operations.restoring.options import PLAIN, Restore
 from artstore.progress import Monitor
@@ -25,7 +25,7 @@ from artstore.store.layout import Operation, check_format
 from artstore.store.objects import ObjectStore
 from artstore.store.runs import may_live
 from artstore.store.settings import Settings
-from artstore.store.sides import AnyStore, Objects, load_trees
+from artstore.store.sides import AnyStore, load_trees
 
 if TYPE_CHECKING:  # each is loaded when it is called, so that a command only loads the operations that it needs
     from artstore.operations.finding.catalog import Catalog
@@ -49,9 +49,6 @@ class View:
     In the examples, `repository` is a new repository, and the working folder holds `dataset/train.csv` with the
     line `1,2`.
     """
-
-    store: AnyStore
-    objects: Objects
 
     def __init__(self, store: AnyStore, settings: Settings) -> None:
         self.store = store
@@ -393,7 +390,7 @@ class View:
         from artstore.operations.upkeep.merge import maintenance_lock, merge
 
         self._may("gc")
-        objects = self._stored()
+        objects = self.store.maintained()
         if now and not self.storage.coherent:
             raise InvalidValue(
                 "gc --now is refused on a network file system: other hosts may still use old listings",
@@ -425,7 +422,7 @@ class View:
         """
         from artstore.operations.upkeep.fsck import Fsck
 
-        objects, shown = self._stored(), monitor or Monitor()
+        objects, shown = self.store.maintained(), monitor or Monitor()
         of_all = objects, self.refs, self.runs
         check = partial(Fsck, *of_all, promised=self._promised, gone=self._gone, monitor=shown)
         if not repair:
@@ -437,13 +434,6 @@ class View:
             self._may(operation)
         with maintenance_lock(self.storage):
             return Repair(objects, self.refs, self._elsewhere(), shown).run(check, quick=quick)
-
-    def _stored(self) -> ObjectStore:
-        """The packs and large blobs. Raises Refused for a served remote: its server maintains them."""
-        if isinstance(self.objects, ObjectStore):
-            return self.objects
-        message = f"{printable(self.storage.root)} is a served repository: it is maintained where it is served"
-        raise Refused(message, hint="run the command there, or ask who runs the server")
 
     def _elsewhere(self) -> list[Elsewhere]:
         """Other repositories that may hold objects that were lost here."""
@@ -468,7 +458,7 @@ class View:
         """
         from artstore.operations.upkeep.usage import usage
 
-        return usage(self._stored(), self.collections(damaged=damaged), self.runs, damaged)
+        return usage(self.store.maintained(), self.collections(damaged=damaged), self.runs, damaged)
 
 
 def view_of(place: str, here: FolderStorage | None, *, writing: bool = False, given: bool = True) -> View:

@@ -54,6 +54,10 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def maintained(self) -> ObjectStore:
+        """The packs and large blobs, for maintenance. Raises Refused for a served remote: its server maintains them."""
+        return self.objects
+
     def heads(self, folders: Iterable[str]) -> dict[str, Sequence[int]]:
         """The numbers of all entries of each log below some folders, by the folder of the log. Cost: a listing of each."""
         return numbers_below(self.storage, folders)

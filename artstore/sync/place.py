@@ -95,7 +95,7 @@ def place_of(place: str) -> str:
 def make_remote(place: str, here: FolderStorage, *, shared: bool = False) -> None:
     """Make an empty repository at a path or URL, unless there is one."""
     if is_served(place):
-        hint = f"leave out --init if `artstore serve` is there; {spelled(place)}"
+        hint = f"leave out --init if one is served there; {spelled(place)}"
         raise InvalidValue(
             f"artstore knows how to make a repository in a folder or bucket, not at {place_of(place)}", hint=hint
         )

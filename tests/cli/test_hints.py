@@ -27,10 +27,9 @@ ELSEWHERE = [
     "server/application.py: `artstore login URL` keeps yours",
     "server/serving.py: `artstore pull …` of everything makes it whole",
     "store/layout.py: `artstore init` makes one; an unmounted share looks like this too",
-    "sync/place.py: leave out --init if `artstore serve` is there; …",
     "web/files.py: `artstore export` writes one as an archive",
 ]
-"""Hints of imports, the Python interface, pages and servers, which are tested there, and parts of answers that are no errors."""
+"""Hints of imports, the Python interface, served remotes and pages, which are tested there, and parts of answers that are no errors."""
 
 
 @pytest.mark.parametrize("story", STORIES)

@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from typing import NamedTuple
 
@@ -34,7 +34,7 @@ from artstore.operations.restoring import obstacles
 from artstore.operations.restoring.compare import AbsentFolder, ComparedFolder, Comparison, Todo
 from artstore.operations.restoring.forbidden import REFUSALS, refuse_forbidden
 from artstore.operations.restoring.options import PLAIN, Restore
-from artstore.operations.restoring.writing import FileWriter, refuse_protected
+from artstore.operations.restoring.writing import FileWriter, refuse_protected, small_among, small_below
 from artstore.progress import Monitor
 from artstore.store import statcache
 from artstore.store.outside import noted_build, remove_left
@@ -223,7 +223,7 @@ class Checkout:
         cache = self._open_cache(root)
         with Confined(building, self._store) as target:
             if self._selection.everything:
-                self._objects.expect(self._small_in(self._tree))
+                self._objects.expect(small_below(self._tree, self._objects.read_tree))
                 with closing_fd(target.open_folder(())) as fd:
                     self._fresh_folder(fd, b"", self._tree, None, cache)
                 # Large and referenced files are written by threads. Their folders are noted when they are done.
@@ -235,14 +235,6 @@ class Checkout:
             else:
                 self._write_selected(target, list(select(self._tree, self._objects.read_tree, self._selection)))
             self._writer.finish()
-
-    def _small_in(self, tree: Digest) -> Iterator[tuple[Digest, int]]:
-        """The small files below a tree (digest, size), in the order in which `_fresh_folder` writes them."""
-        entries = read_folder(tree, self._objects.read_tree)
-        yield from _small(entries)
-        for entry in entries:
-            if entry.kind == DIRECTORY:
-                yield from self._small_in(entry.digest)
 
     def _fresh_folder(
         self, fd: int, path: bytes, tree: Digest, expected: Entry | None, cache: StatCache | None
@@ -429,7 +421,7 @@ class Checkout:
         """Write files by path. Each is written under a temporary name and renamed over the file that was there."""
         files = [entry for _, entry in items if entry.kind != DIRECTORY]
         self._monitor.expect(len(files), sum(entry.size or 0 for entry in files))
-        self._objects.expect(_small(files))
+        self._objects.expect(small_among(files))
         open_parts: tuple[bytes, ...] | None = None
         fd = -1
         try:
@@ -477,11 +469,6 @@ def _trusted(fd: int, seen: dict[str, Stat], rule: Trust) -> dict[str, Stat]:
         name: st if len(st) == 2 or (stat.S_ISREG(st[0]) and rule.holds(st, device)) else UNKNOWN
         for name, st in seen.items()
     }
-
-
-def _small(entries: Iterable[Entry]) -> Iterator[tuple[Digest, int]]:
-    """The small files among some entries: (digest, size)."""
-    return ((entry.digest, entry.size) for entry in entries if entry.kind <= EXECUTABLE and entry.size < LARGE)
 
 
 def _record(trusted: dict[str, Stat], tree: Digest, entries: Sequence[Entry]) -> Record:

@@ -2,13 +2,14 @@
 
 import errno
 import os
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from artstore.backends.confined import CREATE, create_file
 from artstore.backends.files import clone, closing_fd, copy_hashed, copy_windows, write_fully
 from artstore.domain.digest import BLOB, Digest
 from artstore.domain.names import is_protected, printable
-from artstore.domain.tree import EXECUTABLE, REFERENCE, Entry
+from artstore.domain.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry, Read, read_folder
 from artstore.errors import DamagedObject, InvalidValue, MissingObject
 from artstore.operations.restoring.options import Restore
 from artstore.progress import Monitor
@@ -234,6 +235,20 @@ class FileWriter:
         self._pending = []
         if self._fetcher is not None:
             self._fetcher.finish()
+
+
+def small_among(entries: Iterable[Entry]) -> Iterator[tuple[Digest, int]]:
+    """The small files among some entries: (digest, size)."""
+    return ((entry.digest, entry.size) for entry in entries if entry.kind <= EXECUTABLE and entry.size < LARGE)
+
+
+def small_below(tree: Digest, read: Read) -> Iterator[tuple[Digest, int]]:
+    """The small files below a tree (digest, size), each folder before those in it: as a checkout writes them."""
+    entries = read_folder(tree, read)
+    yield from small_among(entries)
+    for entry in entries:
+        if entry.kind == DIRECTORY:
+            yield from small_below(entry.digest, read)
 
 
 def refuse_protected(path: bytes) -> None:

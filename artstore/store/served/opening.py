@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, NoReturn, Self
 
 from artstore.backends.served.opening import open_served_storage
 from artstore.backends.served.storage import ServedStorage
@@ -47,6 +47,11 @@ class ServedStore:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def maintained(self) -> NoReturn:
+        """Raise Refused: the server has the packs and large blobs."""
+        message = f"{printable(self.storage.root)} is a served repository: it is maintained where it is served"
+        raise Refused(message, hint="run the command there, or ask who runs the server")
 
     def heads(self, folders: Iterable[str]) -> dict[str, Sequence[int]]:
         """The numbers of all entries of each log below some folders, by the folder of the log. Cost: one request."""
