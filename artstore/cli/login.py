@@ -33,7 +33,7 @@ def login_command(url: str | None, from_stdin: bool, as_json: bool) -> None:
     token = check_token(_read(from_stdin), "what was given")
     said = check_accepted(url, token)
     place = remember(url, token)
-    name = said.get("name") if isinstance(said.get("name"), str) else None
+    name = said.get("author") if isinstance(said.get("author"), str) else None
     who = f" as {printable(name)}" if name else ""
     value = {"server": str(origin), "name": name, "kept_in": place}
     answer(as_json, value, f"logged in to {origin}{who}; the token is in {printable(place)}")

@@ -246,7 +246,7 @@ def test_a_keyring_that_does_not_keep_it_is_replaced_by_the_file(
 
 def test_a_server_is_asked_below_the_address_with_the_token_in_a_header() -> None:
     with asked() as server:
-        assert check_accepted(f"{server.url}/team/", SECRET) == {"name": "ci"}
+        assert check_accepted(f"{server.url}/team/", SECRET) == {"author": "ci"}
         server.body = b"\xff" * 100
         assert check_accepted(server.url, SECRET) == {}
         assert server.asked == [("/team/v1", f"Bearer {SECRET}"), ("/v1", f"Bearer {SECRET}")]
@@ -290,7 +290,7 @@ def test_a_server_whose_certificate_nobody_vouches_for_gets_no_token(
             check_accepted(url, SECRET)
         assert server.asked == []
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        assert check_accepted(url, SECRET) == {"name": "ci"}
+        assert check_accepted(url, SECRET) == {"author": "ci"}
         with pytest.raises(StorageError, match="^cannot reach https://localhost:.* certificate verify failed"):
             check_accepted(url.replace("127.0.0.1", "localhost"), SECRET)
 

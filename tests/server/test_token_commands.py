@@ -192,7 +192,7 @@ def test_a_token_that_is_refused_is_not_stored(tmp_path: Path) -> None:
 
 def test_a_name_that_a_server_gives_moves_no_cursor(tmp_path: Path) -> None:
     with asked() as server:
-        server.body = json.dumps({"name": "ci\x1b[2J\nlogged in to https://bank"}).encode()
+        server.body = json.dumps({"author": "ci\x1b[2J\nlogged in to https://bank"}).encode()
         assert "\x1b" not in (done := login(tmp_path, server.url, TOKEN)).out and done.out.count("\n") == 1
 
 

@@ -15,7 +15,7 @@ class Asked(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answer)
-        self.status, self.body = 200, b'{"name": "ci"}'
+        self.status, self.body = 200, b'{"author": "ci"}'
         self.headers: dict[str, str] = {}
         self.asked: list[tuple[str, str | None]] = []
 

@@ -1,7 +1,6 @@
 """Opening a served remote: its address is checked, and a token is found for it."""
 
-import os
-
+from artstore.backends.credentials import token_for
 from artstore.backends.served.address import address_of
 from artstore.backends.served.client import Client
 from artstore.backends.served.storage import ServedStorage
@@ -13,11 +12,4 @@ def open_served_storage(url: str, *, given: bool) -> ServedStorage:
     `given` says that the user has named the URL, and not a file: a token of the environment may be sent there.
     """
     address = address_of(url)
-    return ServedStorage(Client(address, _token_for(address.url, given=given)))
-
-
-def _token_for(url: str, *, given: bool) -> str | None:
-    named = os.environ.get("ARTSTORE_URL")
-    if given or (named and address_of(named).url == url):
-        return os.environ.get("ARTSTORE_TOKEN") or None
-    return None
+    return ServedStorage(Client(address, token_for(address.url, given=given)))
