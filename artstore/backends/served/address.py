@@ -1,10 +1,10 @@
 """The address of a served remote: an https URL, or an http URL of this host."""
 
-from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from artstore.backends.addresses import spelled
+from artstore.backends.credentials import Origin
 from artstore.domain.names import printable
 from artstore.domain.redaction import redacted
 from artstore.errors import InvalidValue
@@ -52,18 +52,10 @@ def address_of(url: str) -> Address:
     if hint.startswith("did you mean"):  # a bucket of a service
         raise InvalidValue(f"'{shown}' is not a kind of place that artstore knows", hint=hint)
     tls = parts.scheme.lower() == "https"
-    if not tls and not is_loopback(host):
+    if not tls and not Origin("http", host, 80).is_loopback():
         raise InvalidValue(
             f"'{shown}' is not encrypted: a token would be sent where others can read it",
             hint=f"use https://{printable(host)}, or a tunnel to http://localhost; {hint}",
         )
     path = quote(unquote(parts.path.rstrip("/")), safe="/-._~!$&'()*+,;=:@")
     return Address(tls, host, port or (443 if tls else 80), path)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, whatever a name server says."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import urlencode, urljoin, urlsplit
 
+from artstore.backends.credentials import Origin
 from artstore.backends.parallel import reported
-from artstore.backends.served.address import Address, is_loopback
+from artstore.backends.served.address import Address
 from artstore.backends.served.answers import LONGEST_JSON, error_of, is_json, plain_json
 from artstore.domain.names import printable
 from artstore.domain.redaction import redacted
@@ -191,7 +192,9 @@ class Client:
             host, port = parts.hostname or "", parts.port
         except ValueError:
             parts, host, port = urlsplit("-:"), "", None
-        if not host or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))):
+        if not host or not (
+            parts.scheme == "https" or (parts.scheme == "http" and Origin("http", host, 80).is_loopback())
+        ):
             raise Damage(f"{self.what} redirected to an address that can't be trusted with a download")
         there = Address(parts.scheme == "https", host, port or (443 if parts.scheme == "https" else 80), "")
         connection = self._connection(there)

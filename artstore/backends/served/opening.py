@@ -9,7 +9,7 @@ from artstore.backends.served.storage import ServedStorage
 def open_served_storage(url: str, *, given: bool) -> ServedStorage:
     """The storage of the served remote at a URL. Nothing is contacted yet.
 
-    `given` says that the user has named the URL, and not a file: a token of the environment may be sent there.
+    `given` says that the user has named the URL, and not a file: see `token_for`.
     """
     address = address_of(url)
     return ServedStorage(Client(address, token_for(address.url, given=given)))

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, get_args
 
+from artstore.backends.credentials import token_for
 from artstore.backends.files import remove_if_there, remove_tree, write_file
 from artstore.backends.owner import is_alive, parse, this_process
-from artstore.backends.places import kind_of
+from artstore.backends.places import is_served, kind_of
 from artstore.backends.storage import FolderStorage, is_url
 from artstore.domain.names import printable
 from artstore.domain.wording import count, human
@@ -267,6 +268,10 @@ def _remote(what: str, url: str, storage: FolderStorage) -> Finding:
             if has_credentials():
                 return Finding("ok", what, place, "not contacted; the environment has credentials")
             return Finding("note", what, place, "no credentials in the environment: this machine's own login is used")
+        if is_served(url):
+            if token_for(url, given=False) is not None:
+                return Finding("ok", what, place, "not contacted; there is a token for it")
+            return Finding("note", what, place, f"there is no token for it: `artstore login {place}` keeps one")
         if storage_at(url, storage).size("format") is None:
             effect = "push, pull and fetch fail; an unmounted share looks like this"
             return Finding("problem", what, f"no repository in {place}", effect)

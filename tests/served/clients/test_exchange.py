@@ -11,6 +11,7 @@ from artstore.repository import Repository
 from artstore.sync.transfer import NOTHING
 from artstore.view import view_of
 from tests.served.clients.conftest import Team
+from tests.server.test_token_commands import login
 from tests.support.checks import check
 from tests.support.commands import Cli
 from tests.support.exchange import BIG, FILES, got, outcomes, put, says
@@ -228,6 +229,20 @@ def test_a_token_of_the_environment_goes_only_where_the_user_said(team: Team, cl
     (tmp_path / "copy/artstore.remotes").write_text(f"other {team.url}\n")
     told = cli("remote", "add", "other", cwd=tmp_path / "copy", ARTSTORE_TOKEN=team.secrets["reader"])
     assert told.code == 9 and "none is known for it here" in told.err, "a file in the project names it"
+
+
+def test_after_a_login_no_variable_is_needed(team: Team, cli: Cli, tmp_path: Path) -> None:
+    told = login(tmp_path, team.url, team.secrets["writer"])
+    assert (told.code, " as writer; " in told.out) == (0, True), told
+    assert cli("clone", team.url, "copy").code == 0
+    assert (
+        cli("push", cwd=tmp_path / "copy").err == ""
+        and cli("doctor", cwd=tmp_path / "copy").out.count("there is a token for it") == 1
+    )
+    assert cli("logout", team.url).code == 0
+    told = cli("pull", cwd=tmp_path / "copy")
+    assert told.code == 9 and "none is known for it here" in told.err
+    assert "there is no token for it" in cli("doctor", cwd=tmp_path / "copy").out
 
 
 def test_another_token_that_sees_less_is_no_rewritten_history(team: Team, enter: Enter, tmp_path: Path) -> None:
