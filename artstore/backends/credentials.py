@@ -80,9 +80,10 @@ class Origin(NamedTuple):
 def token_for(url: str, *, given: bool) -> str | None:
     """The token to send to a served repository, or None if there is none for it.
 
-    The variable ARTSTORE_TOKEN is for one server that the user names. So it is sent only to an address that is
-    `given`: typed on the command line, or passed by a script. It is also sent to the one in ARTSTORE_URL. An address
-    from a lock file, a clone's config, a redirect or a reference isn't given. A token that `artstore login` stored is
+    The variable ARTSTORE_TOKEN is for a server that the user names. So it is sent only to an address that is `given`:
+    typed on the command line, or passed by a script. It is also sent to the one in ARTSTORE_URL, and to origins that
+    this user gave to `remote add` or `clone`: see `note_named`. An address from a lock file, the config of a repository
+    that came from elsewhere, a redirect or a reference isn't given. A token that `artstore login` stored is
     sent to the origin for which it was stored, whoever names that.
 
     Raises:
@@ -92,11 +93,23 @@ def token_for(url: str, *, given: bool) -> str | None:
     origin = Origin.of(url)
     chosen = os.environ.get(ADDRESS)
     is_given = given or (bool(chosen) and _origin_or_none(str(chosen)) == origin)
-    token = os.environ.get(TOKEN) if is_given else None
+    token = os.environ.get(TOKEN)
+    token = token if token and (is_given or str(origin) in _load(_named_path())) else None
     token = check_token(token, f"{TOKEN} of the environment") if token else _stored(origin)
     if token is not None:
         origin.check_secrecy()
     return token
+
+
+def note_named(url: str) -> None:
+    """Note that this user named a server on the command line, as a remote: ARTSTORE_TOKEN is for it from now on, too.
+
+    The note is in this user's own folder. What a repository that came from elsewhere holds can't make it.
+    """
+    origin = str(Origin.of(url))
+    if os.environ.get(TOKEN) and origin not in _load(_named_path()):
+        with _changing(_named_path()) as known:
+            known[origin] = "named"
 
 
 def check_token(token: str, what: str) -> str:
@@ -179,6 +192,10 @@ def _keyring() -> "ModuleType | None":
 
 def _path() -> str:
     return os.path.join(config_folder(), "credentials")
+
+
+def _named_path() -> str:
+    return os.path.join(config_folder(), "servers")
 
 
 def _load(path: str) -> dict[str, str]:

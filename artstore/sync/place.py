@@ -59,6 +59,14 @@ def open_remote(
     return Store(storage, format, settings.identity, cache=here, notes=writing or notes, foreign=True)
 
 
+def note_if_served(place: str) -> None:
+    """Note that this user named a served remote: see `note_named`."""
+    if is_served(place):
+        from artstore.backends.credentials import note_named
+
+        note_named(place)
+
+
 def check_identity(remote: AnyStore, tracking: Tracking) -> None:
     """Raise Conflict unless the repository at a place is the one that was there the last time.
 

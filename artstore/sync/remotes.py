@@ -41,6 +41,7 @@ from artstore.sync.place import (
     check_identity,
     is_relative,
     make_remote,
+    note_if_served,
     open_remote,
     place_of,
     probe,
@@ -136,6 +137,7 @@ class Remotes:
         self._settings.given.add((name, place_of(url)))
         if named:
             self._settings.typed.add(place_of(url))
+            note_if_served(url)
         return writable
 
     def of_project(self) -> dict[str, str]:
@@ -182,6 +184,7 @@ class Remotes:
     def place_of(url: str) -> str:
         """A remote's place as settings store it. Raises NotFound if there is no repository."""
         with open_remote(url, Settings(None), here=None, given=True):
+            note_if_served(url)
             return place_of(url)
 
     def remove(self, name: str) -> None:

@@ -1,5 +1,6 @@
 """Push, pull and clone with a served remote."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.server.test_token_commands import login
 from tests.support.checks import check
 from tests.support.commands import Cli
 from tests.support.exchange import BIG, FILES, got, outcomes, put, says
+from tests.support.trouble import run
 
 Enter = Callable[[str], None]
 
@@ -223,6 +225,7 @@ def test_an_address_that_would_give_a_token_away_is_refused(cli: Cli, url: str, 
 
 def test_a_token_of_the_environment_goes_only_where_the_user_said(team: Team, cli: Cli, tmp_path: Path) -> None:
     assert cli("clone", team.url, "copy", ARTSTORE_TOKEN=team.secrets["reader"]).code == 0
+    (tmp_path / ".config/artstore/servers").unlink()  # as if the clone had come from elsewhere
     told = cli("pull", cwd=tmp_path / "copy", ARTSTORE_TOKEN=team.secrets["reader"])
     assert told.code == 9 and "none is known for it here" in told.err, "a clone's config names the address"
     assert cli("pull", cwd=tmp_path / "copy", **team("reader")).code == 0
@@ -271,6 +274,7 @@ def test_a_lock_file_restores_from_a_served_remote(team: Team, cli: Cli, enter: 
     assert f'url = "{team.url}"' in (copy / "artstore.lock").read_text()
     (fresh := tmp_path / "fresh").mkdir()
     (fresh / "artstore.lock").write_text((copy / "artstore.lock").read_text())
+    (tmp_path / ".config/artstore/servers").unlink(missing_ok=True)
     told = cli("get", "--locked", cwd=fresh, ARTSTORE_TOKEN=team.secrets["reader"])
     assert told.code == 9 and "none is known for it here" in told.err, "the lock file names the address"
     assert cli("get", "--locked", cwd=fresh, **team("reader")).code == 0
@@ -287,3 +291,21 @@ def test_a_state_is_asked_for_anew(team: Team, enter: Enter, writer: Repository)
         writer.push(specs=["vision/fresh"])
         assert not view.refs.is_current(seen.state)
         assert view.find("vision/fresh").number == 1
+
+
+def test_the_token_of_the_environment_is_for_remotes_that_this_user_named_and_for_no_others(
+    team: Team, tmp_path: Path
+) -> None:
+    """A repository that came from elsewhere can name any server in its config: the token isn't for that one."""
+    home, token = tmp_path / "home", team.secrets["writer"]
+    home.mkdir()
+    names = {"ARTSTORE_TOKEN": token, "HOME": str(home)}
+    assert run(tmp_path, "clone", team.url, "mine", **names).code == 0
+    assert run(tmp_path / "mine", "pull", **names).code == 0, "by the name of the remote"
+    came = tmp_path / "came"
+    shutil.copytree(tmp_path / "mine", came)
+    (home / ".config/artstore/servers").unlink()
+    refused = run(came, "pull", **names)
+    assert refused.code == 9 and "answers only with a token" in refused.err and token not in refused.err
+    assert run(came, "remote", "add", "team", team.url, **names).code == 0
+    assert run(came, "pull", "team", **names).code == 0
