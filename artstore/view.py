@@ -15,7 +15,7 @@ from artstore.domain.digest import Digest
 from artstore.domain.names import RESERVED, Spec, collection_named, parse_path, printable
 from artstore.domain.run import RunState
 from artstore.domain.selection import EVERYTHING, Selection, select
-from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, FileChange, diff, find, read_folder, walk
+from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, FileChange, diff, find, folder_page, read_folder, walk
 from artstore.errors import Damage, InvalidValue, NotFound, translated
 from artstore.operations.finding.lookup import Home, Lookup, Version, unless_deleted
 from artstore.operations.restoring.options import PLAIN, Restore
@@ -183,6 +183,12 @@ class View:
         here = self.objects.here
         return restore_run_file(self.open_run_file(state, path), root, path, None if here is None else here.root)
 
+    def run_file(self, state: RunState, path: str) -> RunFile:
+        """The file of a run at a path. Raises NoEntry if there is none."""
+        from artstore.store.runfiles import file_at
+
+        return file_at(self.objects, self.runs, state, path)
+
     def run_summary(self, state: RunState) -> dict[str, Any]:
         """The summary of a run. If the run hasn't ended, metrics that it lacks are taken from its history."""
         from artstore.store.metrics import whole_summary
@@ -228,6 +234,14 @@ class View:
 
     # -- reading content --
 
+    def opens(self, entity: str, project: str) -> bool:
+        """Whether files of a project can be opened: always, but for somebody at a server who may only look."""
+        return True
+
+    def gives(self, entity: str, project: str) -> bool:
+        """Whether files of a project can be downloaded: always, but for somebody at a server who may only see them."""
+        return True
+
     def walk(self, tree: Digest, prefix: bytes = b"") -> Iterator[tuple[bytes, Entry]]:
         """The path and entry of each file, folder and reference below a tree. `prefix` is put before each path."""
         return walk(tree, self.objects.read_tree, prefix)
@@ -244,6 +258,10 @@ class View:
     def folder(self, tree: Digest) -> tuple[Entry, ...]:
         """The entries of one folder, sorted by name."""
         return read_folder(tree, self.objects.read_tree)
+
+    def folder_page(self, found: Version, path: str, tree: Digest, start: bytes, most: int) -> list[Entry]:
+        """Up to `most` entries of a folder of a version, from the name `start` on."""
+        return folder_page(tree, self.objects.read_tree, start, most)
 
     def content(self, entry: Entry) -> Iterator[bytes]:
         """The content of a file, in pieces. All of it is checked before the first piece is yielded.

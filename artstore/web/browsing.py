@@ -103,11 +103,12 @@ def version(request: Request) -> Response:
     catalog = repository.catalog(damaged=[])
     users = [decoded_run(row) for row in islice(catalog.users_of(id), ROWS)]
     before = next((v for v in reversed(state.live()) if v["number"] < found.number), None)
-    about = rendered_beside(description, VersionFiles(repository, found)) if description else None
+    source = VersionFiles(repository, found)
+    about = rendered_beside(description, source) if description else None
     return page(
         request, "version.html", f"{state.path}:v{found.number}", found=found, version=repository.lookup.whole(found),
         aliases=state.aliases_of(id), metadata=list(flat(metadata)), before=before, description=about,
-        source=repository.lookup.source_of_any_time(found), linked=_linked(repository, found),
+        source=repository.lookup.source_of_any_time(found), linked=_linked(repository, found), opens=source.opens,
         made_by=_run_named(found.version["run"]),
         users=[RunPath(row.entity, row.project, row.id) for row in users],
         parents=[(parent, state.versions.get(parent)) for parent in found.version["parents"]],
@@ -146,9 +147,10 @@ def diff(request: Request) -> Response:
     tables = _tables_differ(repository, old, new, table, key) if table and key else None
     one_project = old.state.path[:2] == new.state.path[:2]
     names = (old.name, new.name) if one_project else (old.spec, new.spec)
+    opens = all(repository.opens(*found.state.path[:2]) for found in (old, new))
     return page(
         request, "diff.html", " → ".join(names), old=old, new=new, names=names, one_project=one_project,
-        metadata=changed, table=table, key=key,
+        metadata=changed, table=table, key=key, opens=opens,
         tables=tables, rows=rows, counts=counts, all_counted=all_counted,
     )  # fmt: skip
 

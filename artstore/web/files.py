@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from artstore.domain.names import printable
-from artstore.domain.tree import DIRECTORY, REFERENCE, folder_page
+from artstore.domain.tree import DIRECTORY, REFERENCE
 from artstore.errors import InvalidValue, NoEntry, NotFound
 from artstore.operations.finding.lookup import Version
 from artstore.store.runs import RunFile
@@ -24,6 +24,8 @@ from artstore.web.sources import RunFiles, Source, StoredFile, VersionFiles, run
 _ENTRIES = 500
 """Files of a folder on one page."""
 _PIECE = 1 << 20
+_CLOSED = Preview("none", None)
+"""Of a file that who asks may not open: the page says so."""
 
 
 class Listed(NamedTuple):
@@ -54,7 +56,7 @@ def browse(request: Request) -> Response:
     entry = repository.entry(found, path) if path else found.root
     if entry.kind == DIRECTORY:
         start = os.fsencode(text_in(request, "from"))
-        entries = folder_page(entry.digest, repository.objects.read_tree, start, _ENTRIES + 1)
+        entries = repository.folder_page(found, path, entry.digest, start, _ENTRIES + 1)
         listed = [
             Listed(
                 name := os.fsdecode(one[0]), f"{path}/{name}" if path else name, one[2],
@@ -63,6 +65,8 @@ def browse(request: Request) -> Response:
             for one in entries
         ]  # fmt: skip
         return _folder(request, source, path, listed, entry.files, entry.size)
+    if not source.opens:
+        return _shown(request, source, path, _CLOSED, entry.size, None, {}, reference=entry.kind == REFERENCE)
     keys = repository.lookup.extras(found).get(path, {})
     if entry.kind == REFERENCE:
         shown = Preview("none", None, "No preview for a reference: its content isn't stored here.")
@@ -76,7 +80,8 @@ def browse_run(request: Request) -> Response:
     repository, run, path = repository_of(request), run_in(request), _path_in(request)
     source = RunFiles(repository, run)
     if path and (file := source.find(path)) is not None:
-        return _shown(request, source, path, preview(request, source, file), file.size, None, {})
+        shown = preview(request, source, file) if source.opens else _CLOSED
+        return _shown(request, source, path, shown, file.size, None, {})
     below = f"{path}/" if path else ""
     files = [file for file in repository.run_files(run).values() if file.path.startswith(below)]
     if path and not files:
@@ -139,11 +144,14 @@ def download(request: Request) -> Response:
 def image(request: Request) -> Response:
     """An image, of a type in which browsers run no code."""
     file = _file(request)
-    data = _all_of(file, IMAGE)
-    kind = None if data is None else image_type(data[:HEAD], file.path)
+    opened = file.open()
+    kind = image_type(opened.read(HEAD), file.path) if file.size <= IMAGE else None
     if kind is None:
+        opened.close()
         raise NotFound(f"'{printable(file.path)}' is not an image that pages show")
-    return Response(data, media_type=kind, headers={"content-security-policy": FILES})
+    opened.seek(0)
+    headers = {"content-security-policy": FILES, "content-length": str(file.size)}
+    return StreamingResponse(_pieces(opened, file.size), media_type=kind, headers=headers)
 
 
 def mask(request: Request) -> Response:

@@ -46,16 +46,16 @@ class Guard:
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
         if scope["method"] not in ("GET", "HEAD"):
-            await _say(send, 405, "these pages can't change anything", [(b"allow", b"GET, HEAD")])
-        elif not _OWN_NAME.fullmatch(headers.get(b"host", b"")):
-            await _say(send, 421, "this server answers to localhost and 127.0.0.1 only")
+            await say(send, 405, "these pages can't change anything", [(b"allow", b"GET, HEAD")])
+        elif not is_own_name(headers.get(b"host", b"")):
+            await say(send, 421, "this server answers to localhost and 127.0.0.1 only")
         elif self._is_secret(_given(scope)):
             cookie = f"{self._cookie}={self._secret}; HttpOnly; SameSite=Strict; Path=/"
-            await _say(send, 303, "", [(b"location", _own_path(scope)), (b"set-cookie", cookie.encode())])
-        elif not self._is_secret(_cookie(headers, self._cookie)):
-            await _say(send, 403, "open the whole address that `artstore ui` printed, which contains a secret")
+            await say(send, 303, "", [(b"location", _own_path(scope)), (b"set-cookie", cookie.encode())])
+        elif not self._is_secret(cookie_in(headers.get(b"cookie", b""), self._cookie)):
+            await say(send, 403, "open the whole address that `artstore ui` printed, which contains a secret")
         else:
-            await self._application(scope, receive, _with_headers(send))
+            await self._application(scope, receive, with_headers(send))
 
     def _is_secret(self, text: str) -> bool:
         return hmac.compare_digest(text.encode("utf-8", "replace"), self._secret.encode())
@@ -72,19 +72,26 @@ def _own_path(scope: Scope) -> bytes:
     return path if re.match(rb"/(?![/\\])", path) else b"/"
 
 
-def _cookie(headers: dict[bytes, bytes], name: str) -> str:
+def is_own_name(host: bytes) -> bool:
+    """Whether a Host header names the loopback address, with any port."""
+    return _OWN_NAME.fullmatch(host) is not None
+
+
+def cookie_in(header: bytes, name: str) -> str:
     """The value of a cookie. Cookies of other applications on this host are ignored, even malformed ones."""
-    for pair in headers.get(b"cookie", b"").decode("latin-1").split(";"):
+    for pair in header.decode("latin-1").split(";"):
         key, _, value = pair.strip().partition("=")
         if key == name:
             return value
     return ""
 
 
-def _with_headers(send: Send) -> Send:
+def with_headers(send: Send, *more: tuple[bytes, bytes]) -> Send:
+    """Say with each answer what browsers may do with it, unless the answer or `more` says something else."""
+
     async def sending(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
-            headers = list(message.get("headers", ()))
+            headers = [*message.get("headers", ()), *more]
             there = {name for name, _ in headers}
             headers += [header for header in _HEADERS if header[0] not in there]
             message = {**message, "headers": headers}
@@ -104,7 +111,8 @@ _HEADERS = [
 ]
 
 
-async def _say(send: Send, status: int, text: str, more: list[tuple[bytes, bytes]] | None = None) -> None:
+async def say(send: Send, status: int, text: str, more: list[tuple[bytes, bytes]] | None = None) -> None:
+    """Answer with a line of text."""
     headers = [(b"content-type", b"text/plain; charset=utf-8"), *_HEADERS, *(more or ())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": text.encode() + b"\n" if text else b""})

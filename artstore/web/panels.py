@@ -108,7 +108,8 @@ def media(request: Request) -> Response:
     charts = {chart.table: chart for chart in recorded_charts(run.config)}
     maker = _Maker(request, repository, run, whole=bool(key))
     return page(
-        request, "run_media.html", f"Media of {run.path}", run=run, key=key, error=error, number=len(keys), on_page=_PANELS,
+        request, "run_media.html", f"Media of {run.path}", source=maker.source, key=key, error=error, number=len(keys),
+        on_page=_PANELS,
         panels=Rows([maker.panel(each, found[each], charts.get(each)) for each in shown], start, len(keys) > start + _PANELS),
     )  # fmt: skip
 
@@ -138,8 +139,8 @@ class _Maker:
 
     def __init__(self, request: Request, repository: Repository, run: RunState, *, whole: bool) -> None:
         self._request, self._repository, self._run, self._whole = request, repository, run, whole
-        self._source = RunFiles(repository, run)
-        self._media = Media(self._source)
+        self.source = RunFiles(repository, run)
+        self._media = Media(self.source)
 
     def panel(self, key: str, found: Found, chart: RecordedChart | None) -> Panel:
         """The panel of a key."""
@@ -178,7 +179,7 @@ class _Maker:
     def _place(self, told: Any) -> tuple[Source, StoredFile] | None:
         """A table's file, in a version or among the run's files."""
         path, uri = told.get("path"), told.get("artifact_path")
-        source: Source = self._source
+        source: Source = self.source
         if isinstance(uri, str) and "://" in uri:
             parts = [os.fsdecode(unquote_to_bytes(part)) for part in uri.partition("://")[2].split("/")]
             try:

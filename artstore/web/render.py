@@ -13,13 +13,21 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from artstore.api.handles import opened
 from artstore.domain.collection import Path
 from artstore.domain.names import printable
 from artstore.domain.recorded_media import in_short, text_of_value
 from artstore.domain.run import RunPath
 from artstore.domain.wording import count, human, moment
-from artstore.errors import InvalidValue, NotFound
+from artstore.errors import (
+    ArtstoreError,
+    AuthenticationError,
+    Conflict,
+    Damage,
+    InvalidValue,
+    NotFound,
+    Refused,
+    StorageError,
+)
 from artstore.operations.finding.lookup import Version
 from artstore.repository import Repository
 from artstore.web import markdown
@@ -27,6 +35,19 @@ from artstore.web import markdown
 T = TypeVar("T")
 ROWS = 100
 """Rows on one page."""
+_STATUS: dict[type[ArtstoreError], int] = {
+    NotFound: 404, InvalidValue: 400, Conflict: 409, Refused: 403, AuthenticationError: 401, StorageError: 503, Damage: 500,
+}  # fmt: skip
+
+
+class Person(NamedTuple):
+    """Who is logged in at a server."""
+
+    name: str
+    role: str
+    sees_storage: bool
+    logs_out: bool
+    """whether they logged in here, and so can log out"""
 
 
 class Rows(NamedTuple):
@@ -49,8 +70,14 @@ def page_of(request: Request, rows: Iterable[T]) -> Rows:
 
 
 def repository_of(request: Request) -> Repository:
-    """This thread's handle of the repository."""
-    return opened(request.app.state.root)
+    """This thread's handle of the repository, or of what a server lets somebody see of it."""
+    repository: Repository = request.app.state.repository_of(request)
+    return repository
+
+
+def person_of(request: Request) -> Person | None:
+    """Who asks, at a server where people log in."""
+    return getattr(request.state, "person", None)
 
 
 def parameters(request: Request) -> dict[str, list[str]]:
@@ -172,8 +199,19 @@ _templates.globals |= {
 
 def page(request: Request, template: str, title: str, status: int = 200, **values: Any) -> HTMLResponse:
     """A page, from a template and its values."""
-    text = _templates.get_template(template).render(request=request, title=title, root=request.app.state.root, **values)
-    return HTMLResponse(text, status)
+    about = {"request": request, "title": title, "where": request.app.state.where, "person": person_of(request)}
+    return HTMLResponse(_templates.get_template(template).render(about | values), status)
+
+
+def failed(request: Request, error: ArtstoreError, title: str = "Error") -> HTMLResponse:
+    """The page of an error."""
+    status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
+    return page(request, "error.html", title, status, message=str(error), hint=error.hint)
+
+
+def absent(request: Request) -> HTMLResponse:
+    """The page of an address at which there is none."""
+    return page(request, "error.html", "Error", 404, message=f"there is no page {request.url.path}", hint=None)
 
 
 def fragment(template: str, **values: Any) -> Markup:

@@ -47,11 +47,12 @@ def _state_of(repository: Repository, row: RunRow) -> str:
 def run(request: Request) -> Response:
     """The page of a run."""
     repository, state = repository_of(request), run_in(request)
+    source = RunFiles(repository, state)
     edges = [("Used", _versions(repository, state.used)), ("Logged", _versions(repository, state.logged))]
     return page(
         request, "run.html", f"Run {state.path}", run=state, state=repository.runs.status(state), edges=edges,
         config=list(flat(state.parameters)), summary=list(flat(repository.run_summary(state))),
-        sampled=RunFiles(repository, state).find(EVENTS) is not None, axes=_axes([state]),
+        sampled=source.opens and source.find(EVENTS) is not None, axes=_axes([state]), source=source,
     )  # fmt: skip
 
 

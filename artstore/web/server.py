@@ -1,6 +1,5 @@
 """The server of the pages: routes, errors, and the address it listens on."""
 
-import re
 import secrets
 import socket
 import sys
@@ -14,73 +13,32 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.responses import Response
+from starlette.routing import Route
 
-from artstore.errors import ArtstoreError, Conflict, Damage, InvalidValue, NotFound, Refused, StorageError
-from artstore.web import browsing, files, panels, recorded, runs, samples
+from artstore.api.handles import opened
+from artstore.errors import ArtstoreError
 from artstore.web.connections import BACKLOG, Connection
 from artstore.web.guard import Application, Guard
-from artstore.web.render import collection_url, page, version_named
+from artstore.web.render import absent, failed, page
+from artstore.web.routes import ROUTES, STATIC
 
 HOST = "127.0.0.1"
 PORT = 8642
 _THREADS = 4
 """How many requests are handled at once, each by a thread with its own handle. A page sends few at a time."""
-_VERSION = "/{entity}/{project}/{name}/{number}"
-_RUN = "/{entity}/{project}/{id}"
-_BYTES = {"raw": files.download, "image": files.image, "play": files.play, "html": files.html, "mask": files.mask}
-"""What answers with the bytes of a file of a version or run, by the first part of the address."""
-_STATUS: dict[type[ArtstoreError], int] = {
-    NotFound: 404, InvalidValue: 400, Conflict: 409, Refused: 403, StorageError: 503, Damage: 500,
-}  # fmt: skip
 
 
 def application(root: str, secret: str, cookie: str = "artstore") -> Application:
     """The pages of the repository at `root`, for browsers that know the secret."""
     found = Starlette(
-        routes=[
-            Route("/", browsing.home),
-            Route("/artifact/{entity}/{project}/{name}", browsing.collection),
-            Route("/aliases/{entity}/{project}/{name}", browsing.aliases),
-            Route(f"/version{_VERSION}", _by_number(browsing.version)),
-            Route(f"/lineage{_VERSION}", _by_number(browsing.lineage)),
-            Route("/diff", browsing.diff),
-            Route("/search", browsing.search),
-            Route("/storage", browsing.storage),
-            Route(f"/files{_VERSION}", _by_number(files.browse)),
-            *(Route(f"/{name}{_VERSION}", _by_number(answer)) for name, answer in _BYTES.items()),
-            *(Route(f"/run-{name}{_RUN}", answer) for name, answer in _BYTES.items()),
-            Route("/runs", runs.runs),
-            Route(f"/run{_RUN}", runs.run),
-            Route(f"/run-files{_RUN}", files.browse_run),
-            Route(f"/run-media{_RUN}", panels.media),
-            Route(f"/run-console{_RUN}", recorded.console),
-            Route(f"/run-environment{_RUN}", recorded.environment),
-            Route(f"/run-samples{_RUN}", samples.samples),
-            Route("/compare", runs.compare),
-            Route("/history", runs.history),
-            Mount("/static", StaticFiles(packages=[("artstore.web", "static")])),
-        ],
+        routes=[*(Route(row.path, row.answer) for row in ROUTES), STATIC],
         exception_handlers={ArtstoreError: _ours, HTTPException: _other, Exception: _bug},
         lifespan=_few_threads,
     )
-    found.state.root = root
+    found.state.where = root
+    found.state.repository_of = lambda request: opened(root)
     return Guard(found, secret, cookie)
-
-
-def _by_number(answer: Callable[[Request], Response]) -> Callable[[Request], Response]:
-    """A page of a version that has one address, with the number. An alias or `v3` in its place leads there."""
-
-    def answered(request: Request) -> Response:
-        if re.fullmatch(r"\d+", request.path_params["number"], re.ASCII):
-            return answer(request)
-        found = version_named(request)
-        address = f"{collection_url(found.state.path, request.url.path.split('/')[1])}/{found.number}"
-        return RedirectResponse(f"{address}?{request.url.query}" if request.url.query else address, 307)
-
-    return answered
 
 
 @asynccontextmanager
@@ -90,13 +48,13 @@ async def _few_threads(application: Any) -> AsyncIterator[None]:
 
 
 def _ours(request: Request, error: Exception) -> Response:
-    status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
-    return page(request, "error.html", "Error", status, message=str(error), hint=getattr(error, "hint", None))
+    assert isinstance(error, ArtstoreError)
+    return failed(request, error)
 
 
 def _other(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    return page(request, "error.html", "Error", status, message=f"there is no page {request.url.path}", hint=None)
+    return absent(request) if status == 404 else Response(status_code=status)
 
 
 def _bug(request: Request, error: Exception) -> Response:

@@ -10,13 +10,13 @@ from markupsafe import Markup
 from starlette.requests import Request
 
 from artstore.api.tables.grouped import paths_below
+from artstore.domain.collection import Path
 from artstore.domain.names import check_project
 from artstore.domain.run import RunPath, RunState
 from artstore.domain.tree import DIRECTORY, REFERENCE
 from artstore.errors import InvalidValue, NoEntry
 from artstore.operations.finding.lookup import Version
 from artstore.repository import Repository
-from artstore.store.runfiles import file_at
 from artstore.web import markdown
 from artstore.web.render import file_url, printed, repository_of, run_url, version_in
 
@@ -37,6 +37,10 @@ class Source(Protocol):
     """the version, if they are a version's"""
     run: RunState | None
     """the run, if they are a run's"""
+    opens: bool
+    """whether who asks may open them, not only know that they are there"""
+    gives: bool
+    """whether who asks may download them"""
 
     def find(self, path: str) -> StoredFile | None:
         """The file at a path; None if there is none, or its bytes are not here, or the path isn't valid."""
@@ -51,6 +55,10 @@ class Source(Protocol):
         """The address of a page of a file or folder; None if there is none."""
 
 
+def _allowed(repository: Repository, path: Path | RunPath) -> tuple[bool, bool]:
+    return repository.opens(path.entity, path.project), repository.gives(path.entity, path.project)
+
+
 class VersionFiles:
     """The files of a version."""
 
@@ -59,6 +67,7 @@ class VersionFiles:
     def __init__(self, repository: Repository, found: Version) -> None:
         self.repository = repository
         self.found: Version | None = found
+        self.opens, self.gives = _allowed(repository, found.state.path)
         self._found = found
 
     def find(self, path: str) -> StoredFile | None:
@@ -85,7 +94,8 @@ class VersionFiles:
             entry = self.repository.find_entry(self._found, path)
         except (InvalidValue, UnicodeError):
             return None
-        if entry is None or (page != "files" and entry.kind in (DIRECTORY, REFERENCE)):
+        closed = page != "files" and not self.opens
+        if entry is None or closed or (page != "files" and entry.kind in (DIRECTORY, REFERENCE)):
             return None
         return self.address(page, path)
 
@@ -98,13 +108,14 @@ class RunFiles:
     def __init__(self, repository: Repository, run: RunState) -> None:
         self.repository = repository
         self.run: RunState | None = run
+        self.opens, self.gives = _allowed(repository, run.path)
         self._run = run
         self.find = cache(self._find)
 
     def _find(self, path: str) -> StoredFile | None:
         repository, run = self.repository, self._run
         try:
-            file = file_at(repository.objects, repository.runs, run, path)
+            file = repository.run_file(run, path)
         except (InvalidValue, NoEntry, UnicodeError):
             return None
         return StoredFile(path, file.size, lambda: repository.open_run_file(run, path))
@@ -121,7 +132,8 @@ class RunFiles:
 
     def address_if_there(self, page: str, path: str) -> str | None:
         """The address of a page of a file; None if there is none."""
-        return None if self.find(path) is None else self.address(page, path)
+        closed = page != "files" and not self.opens
+        return None if closed or self.find(path) is None else self.address(page, path)
 
 
 def run_in(request: Request) -> RunState:

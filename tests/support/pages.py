@@ -12,12 +12,20 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.support.commands import environment
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 seen_by_a_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+
+
+def launched() -> Iterator[Browser]:
+    """A browser, for a fixture."""
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield found
+        found.close()
 
 
 class Served(NamedTuple):
