@@ -1,5 +1,6 @@
 """What of a log may be shown to somebody who may not see every project: what names another is left out."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,9 @@ Sees = Callable[[str, str], bool]
 """Whether somebody may see a project: (entity, project)."""
 _NAMING = ("sha256", "digest", "path", "artifact_path", "_latest_artifact_path", "md5")
 """Fields of a logged object by which the content of its file could be guessed: W&B's paths hold a part of its digest."""
+_OF_FILES = {"origins", "extras"}
+_DIGEST = re.compile(rb"(?<![0-9a-f])[0-9a-f]{20,}(?![0-9a-f])")
+"""What looks like the digest of a file, or the part of it that W&B puts in names of media."""
 
 
 def told_change(change: Change, sees: Sees) -> Change | None:
@@ -62,6 +66,21 @@ def _told_version(version: VersionState, sees: Sees) -> VersionState:
     return told  # type: ignore[no-any-return]
 
 
+def without_files(state: State) -> State:
+    """A collection without what its log says of single files, without changing `state`.
+
+    That is where they came from, the keys that users gave them, and unfinished parts. All of it names files, and some
+    names say what is in a file.
+    """
+    without = state.copy()
+    without.upserts = {}
+    for id, version in state.versions.items():
+        if not _OF_FILES.isdisjoint(version):
+            kept: Any = {key: value for key, value in version.items() if key not in _OF_FILES}
+            without.versions[id] = kept
+    return without
+
+
 def told_run(state: RunState, sees: Sees, *, files: bool) -> RunState:
     """A run as it is shown, without changing `state`. Without `files` nothing says what a file holds."""
     told = RunState(state.path)
@@ -75,12 +94,28 @@ def told_run(state: RunState, sees: Sees, *, files: bool) -> RunState:
     return told
 
 
+def tells_content(path: bytes) -> bool:
+    """Whether the name of a file says what it holds: it is one of W&B's media, or has what looks like a digest."""
+    return path.startswith(b"media/") or _DIGEST.search(path) is not None
+
+
 def without_content(value: Any) -> Any:
     """A logged value without what says what a file holds: its digest, and a path with a part of the digest."""
+    return _without_content(value, False)
+
+
+def _without_content(value: Any, in_media: bool) -> Any:
     if isinstance(value, dict):
-        hidden = _NAMING if "_type" in value else ()
-        return {key: without_content(item) for key, item in value.items() if key not in hidden}
-    return [without_content(item) for item in value] if isinstance(value, list) else value
+        in_media = in_media or "_type" in value
+        kept = {key: item for key, item in value.items() if not (in_media and (key in _NAMING or _tells(item)))}
+        return {key: _without_content(item, in_media) for key, item in kept.items()}
+    if isinstance(value, list):
+        return [_without_content(item, in_media) for item in value if not (in_media and _tells(item))]
+    return value
+
+
+def _tells(value: Any) -> bool:
+    return isinstance(value, str) and tells_content(value.encode("utf-8", "surrogatepass"))
 
 
 def _sees_place(place: dict[str, Any], sees: Sees) -> bool:

@@ -9,7 +9,7 @@ from artstore.domain.changes import LogEntry
 from artstore.domain.codec import encode_json
 from artstore.domain.collection import State, digest_of_state, is_live
 from artstore.domain.names import check_name, check_project, file_name_of, parse_path
-from artstore.domain.partial import told_collection, told_run, without_content
+from artstore.domain.partial import tells_content, told_collection, told_run, without_content, without_files
 from artstore.domain.roles import Role
 from artstore.domain.run import RunState
 from artstore.domain.tree import DIRECTORY, REFERENCE, find, walk
@@ -22,7 +22,7 @@ from artstore.store.runfiles import files_of
 from artstore.store.store import Store
 
 _IN_ENTRIES = ("config", "summary")
-_OF_FILES = ("files", "history", "part", "drop")
+_OF_FILES = ("files", "history", "part", "part extras", "drop", "origins", "extras")
 """Kinds of changes that name trees and blobs of files: a viewer sees that they are there, and not which."""
 
 
@@ -48,10 +48,7 @@ class Looking:
 
     def _told(self, access: Access, state: State) -> State:
         told = state if access.sees_all else told_collection(state, access.sees)
-        if not access.reads(state.path.entity, state.path.project) and told.upserts:
-            told = told.copy()
-            told.upserts = {}
-        return told
+        return told if access.reads(state.path.entity, state.path.project) else without_files(told)
 
     def runs(
         self, store: Store, access: Access, entity: str | None, project: str | None, id: str | None
@@ -100,14 +97,19 @@ class Looking:
         """Frames [row, as JSON] of the metrics of a run."""
         state = self._run(store, access, folder)
         files = access.reads(state.path.entity, state.path.project)
-        for row in read_history(store.objects, store.runs, state, (having or "").encode()):
-            yield [json.dumps(row if files else without_content(row)).encode()]
+        wanted = (having or "").encode()
+        for row in read_history(store.objects, store.runs, state, wanted if files else b""):
+            told = json.dumps(row if files else without_content(row)).encode()
+            if files or wanted in told:  # who only looks could find a digest by asking for its digits
+                yield [told]
 
     def run_files(self, store: Store, access: Access, folder: str) -> Iterator[list[Any]]:
         """Frames [path, size] of the files of a run."""
         state = self._run(store, access, folder)
+        files = access.reads(state.path.entity, state.path.project)
         for path, file in files_of(store.objects, store.runs, state).items():
-            yield [os.fsencode(path), file.size]
+            if files or not tells_content(os.fsencode(path)):
+                yield [os.fsencode(path), file.size]
 
     def _run(self, store: Store, access: Access, folder: str) -> RunState:
         place = log_place(folder)
@@ -127,12 +129,12 @@ class Looking:
         files, root, start = access.reads(place.entity, place.project), digest_of_state(version), b""
         if prefix:
             parts = parse_path(prefix)
-            found = find(root, parts, store.objects.read_tree)
+            found = find(root, parts, store.objects.read_tree) if files or not tells_content(b"/".join(parts)) else None
             if found is None or found.kind != DIRECTORY:
                 raise NotFound(f"there is no folder '{prefix[:200]}' in this version")
             root, start = found.digest, b"/".join(parts) + b"/"
         for path, entry in walk(root, store.objects.read_tree, start):
-            if entry.kind != DIRECTORY:
+            if entry.kind != DIRECTORY and (files or not tells_content(path)):
                 yield [path, entry.kind, entry.size, entry.digest if files and entry.kind != REFERENCE else None]
 
 
@@ -144,5 +146,5 @@ def _without_files(change: dict[str, Any]) -> dict[str, Any]:
     if change["kind"] in _IN_ENTRIES and "set" in change:
         return {**change, "set": without_content(change["set"])}
     if change["kind"] in _OF_FILES:
-        return {key: None if key in ("tree", "blob", "text") else value for key, value in change.items()}
+        return {key: None if key in ("tree", "blob", "text", "entries") else value for key, value in change.items()}
     return change

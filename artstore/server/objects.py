@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from artstore.backends.files import closing_fd
 from artstore.domain.collection import State, VersionState, is_live
 from artstore.domain.digest import BLOB, KIND_NAMES, Digest, from_hex
-from artstore.domain.partial import told_collection
+from artstore.domain.partial import told_collection, without_files
 from artstore.domain.roles import Role
 from artstore.domain.wire import MOST_OBJECTS
 from artstore.errors import InvalidValue, MissingObject, NotFound
@@ -52,7 +52,9 @@ class Objects:
             elif place.top == REFS:
                 access.require(Role.VIEWER, place.entity, place.project)
                 state = self._served.collection(store, folder)
-                found.append(long_properties(state if access.sees_all else told_collection(state, access.sees)))
+                told = state if access.sees_all else told_collection(state, access.sees)
+                reads = access.reads(place.entity, place.project)
+                found.append(long_properties(told if reads else without_files(told)))
             else:
                 access.require(Role.READER, place.entity, place.project)
                 found.append(self._served.reach.of_run(store.objects, store.runs.read_folder(folder)))
