@@ -12,11 +12,24 @@ from artstore.errors import NotFound, StorageError
     "--protect", multiple=True, metavar="ALIAS", help="An alias that promoters move. [default: prod, production]"
 )
 @click.option("--accel", metavar="LOCATION", help="The proxy's internal location of this repository, for large files.")
-def serve_command(listen: str, protect: tuple[str, ...], accel: str | None) -> None:
+@click.option("--previews", multiple=True, metavar="PROJECT", help="Show viewers of this project its files on pages.")
+@click.option("--proxy", metavar="HOST", help="The IP address of a proxy with TLS, which says who the clients are.")
+@click.option("--proxy-user", metavar="HEADER", help="The header in which the proxy names the user of pages.")
+def serve_command(
+    listen: str,
+    protect: tuple[str, ...],
+    accel: str | None,
+    previews: tuple[str, ...],
+    proxy: str | None,
+    proxy_user: str | None,
+) -> None:
     """Serve this repository to clients with tokens, until interrupted.
 
     `artstore token create` makes tokens. For other hosts put a proxy with TLS in front, or clients refuse to send
     their tokens.
+
+    People log in on its pages with the same tokens. Viewers see names, metrics and lists of files, and not a byte of a
+    file. With --previews the pages of a project show them files too, which gives these away.
     """
     try:
         from artstore.server.serving import Serving
@@ -25,7 +38,10 @@ def serve_command(listen: str, protect: tuple[str, ...], accel: str | None) -> N
             f"serving needs {error.name}, which is not installed here", hint="`pip install 'artstore[server]'`"
         ) from error
     with open_repository() as repository:
-        serving = Serving(repository.storage.root, repository.settings, protect, accel)
+        serving = Serving(
+            repository.storage.root, repository.settings, protect, accel, previews=previews, proxy=proxy,
+            proxy_user=proxy_user,
+        )  # fmt: skip
     try:
         serving.run(listen, told=lambda address: click.echo(f"{address}  (Ctrl-C stops it)"))
     except KeyboardInterrupt:

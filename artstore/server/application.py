@@ -1,7 +1,5 @@
 """The application: who asks, what answers, and what is written down of it."""
 
-import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -12,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from artstore.domain.wire import MOST_SENT, PREFIX
 from artstore.errors import (
@@ -28,9 +26,12 @@ from artstore.errors import (
 from artstore.server.access import Access
 from artstore.server.asking import TooLarge, kind_of
 from artstore.server.audit import Audit
+from artstore.server.pages import Pages
 from artstore.server.patience import Patient, Room, while_valid
 from artstore.server.protocol import OPERATIONS, Asker, Operation, Parts
+from artstore.server.sessions import Sessions
 from artstore.server.tokens import Token, Tokens
+from artstore.server.tries import TooMany, Tries
 
 _THREADS = 8
 """Requests that are answered at once, each with a handle of its own."""
@@ -40,39 +41,15 @@ _STATUS: list[tuple[type[ArtstoreError], int]] = [
     (AuthenticationError, 401), (Refused, 403), (NotFound, 404), (Conflict, 409), (TooLarge, 413), (Damage, 422),
     (InvalidValue, 400), (StorageError, 503),
 ]  # fmt: skip
-_WRONG = 20
-"""Wrong tokens that one address may send in a minute."""
-_MINUTE = 60.0
-
-
-class WrongTokens:
-    """Counts wrong tokens by address, so that nobody can try many."""
-
-    def __init__(self) -> None:
-        self._at: OrderedDict[str, list[float]] = OrderedDict()
-
-    def wait(self, address: str) -> float:
-        """For how many seconds an address is not answered."""
-        recent = [at for at in self._at.get(address, []) if time.monotonic() - at < _MINUTE]
-        return recent[0] + _MINUTE - time.monotonic() if len(recent) >= _WRONG else 0.0
-
-    def note(self, address: str) -> None:
-        """Note a wrong token."""
-        recent = [at for at in self._at.get(address, []) if time.monotonic() - at < _MINUTE]
-        self._at[address] = [*recent, time.monotonic()]
-        self._at.move_to_end(address)
-        while len(self._at) > 10_000:
-            self._at.popitem(last=False)
 
 
 class Door:
     """Lets requests with a valid token in, and writes down what they did."""
 
-    def __init__(self, parts: Parts, tokens: Tokens, audit: Audit) -> None:
+    def __init__(self, parts: Parts, tries: Tries, audit: Audit) -> None:
         self._parts = parts
-        self._tokens = tokens
+        self._tries = tries
         self._audit = audit
-        self._wrong = WrongTokens()
         self._room = Room()
 
     def route(self, operation: Operation) -> Route:
@@ -101,22 +78,15 @@ class Door:
             await self._note(request, operation, access, str(response.status_code))
         if isinstance(response, StreamingResponse):
             secret = _secret(request)
-            response.body_iterator = while_valid(response.body_iterator, lambda: self._tokens.find(secret) is not None)
+            response.body_iterator = while_valid(response.body_iterator, lambda: self._tries.hold(secret))
         return response
 
     async def _token(self, request: Request) -> Token:
         """The token of a request. Raises AuthenticationError, and TooMany if its address sent too many wrong ones."""
         address = request.client.host if request.client else "?"
-        if (seconds := self._wrong.wait(address)) > 0:
-            raise TooMany(seconds)
         if not (secret := _secret(request)):
             raise AuthenticationError("this server answers only with a token", hint="`artstore login URL` keeps yours")
-        token = await anyio.to_thread.run_sync(self._tokens.find, secret)
-        if token is None:
-            self._wrong.note(address)
-            hint = "ask who runs this server for a new one"
-            raise AuthenticationError("the token is unknown, was revoked, or has expired", hint=hint)
-        return token
+        return await anyio.to_thread.run_sync(self._tries.token, secret, address)
 
     async def _note(self, request: Request, operation: Operation, access: Access, outcome: str) -> None:
         folder = request.query_params.get("log", "")
@@ -148,17 +118,11 @@ def _secret(request: Request) -> str:
     return secret if scheme.lower() == "bearer" else ""
 
 
-class TooMany(StorageError):
-    """Somebody asks too often."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__("too many wrong tokens came from this address", hint=f"wait {seconds:.0f} seconds")
-        self.seconds = seconds
-
-
-def application(parts: Parts, tokens: Tokens, audit: Audit) -> Patient:
-    """The served remote, as an ASGI application."""
-    door = Door(parts, tokens, audit)
+def application(parts: Parts, tokens: Tokens, audit: Audit, previews: tuple[str, ...] = ()) -> Patient:
+    """The served remote, as an ASGI application. `previews`: projects in which viewers see previews on the pages."""
+    tries = Tries(tokens)
+    door = Door(parts, tries, audit)
+    pages = Pages(parts.served, tries, Sessions(tokens), audit, previews)
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
@@ -170,7 +134,9 @@ def application(parts: Parts, tokens: Tokens, audit: Audit) -> Patient:
         parts.sendings.close()
         parts.served.close()
 
-    routes = [Route("/health", _health), *map(door.route, OPERATIONS)]
+    routes = [
+        Route("/health", _health), *map(door.route, OPERATIONS), Mount(PREFIX, _nothing), Mount("/", pages.application())
+    ]  # fmt: skip
     handlers: dict[Any, Callable[[Request, Exception], Response | Awaitable[Response]]] = {
         HTTPException: _other,
         Exception: _bug,
@@ -186,6 +152,10 @@ async def _expire(parts: Parts) -> None:
 
 async def _health(request: Request) -> Response:
     return Response("ok\n", media_type="text/plain")
+
+
+async def _nothing(scope: Any, receive: Any, send: Any) -> None:
+    await _told(NotFound("there is nothing at this address"))(scope, receive, send)
 
 
 def _told(error: ArtstoreError) -> Response:

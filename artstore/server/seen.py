@@ -75,7 +75,7 @@ class Sight:
         return shown and self.sees(entity, project)
 
     def sees_log(self, folder: str) -> bool:
-        """Whether they may know of the log in a folder. A folder that is no log's isn't seen."""
+        """Whether they may know of the log in a folder. Other folders aren't seen."""
         above = folder.rpartition("/")[0]
         if above not in self._known:
             try:
@@ -87,7 +87,7 @@ class Sight:
 
 
 class SeenRefs(Refs):
-    """The collections that somebody sees, as they may be told."""
+    """The collections that somebody sees, without what they may not see of them."""
 
     def __init__(self, store: Store, settings: Settings, sight: Sight) -> None:
         super().__init__(store.storage, identity=settings.identity)
@@ -123,11 +123,11 @@ class SeenRefs(Refs):
         return self
 
     def _log(self, folder: str) -> NoReturn:
-        raise Refused("here logs are read as they are told, and not changed")
+        raise Refused("here logs are only read, and in part")
 
 
 class SeenRuns(Runs):
-    """The runs that somebody sees, as they may be told."""
+    """The runs that somebody sees, without what they may not see of them."""
 
     def __init__(self, store: Store, settings: Settings, sight: Sight) -> None:
         super().__init__(store.storage, identity=settings.identity)
@@ -160,7 +160,7 @@ class SeenRuns(Runs):
         return plain if self._sight.access.sees_all else self._told(RunState.from_plain(plain)).plain()
 
     def _log(self, folder: str) -> NoReturn:
-        raise Refused("here logs are read as they are told, and not changed")
+        raise Refused("here logs are only read, and in part")
 
 
 class _Withheld:
@@ -400,7 +400,7 @@ class Seen(View):
     # -- what is known of all --
 
     def catalog(self, *, damaged: list[Damage] | None = None) -> Catalog:
-        """A summary of the runs and links that are seen. That in the repository's cache is of all, for who sees all."""
+        """A summary of the runs and links that are seen. The repository's cache is for those who see all."""
         here = self._all.objects.here
         if here is not None and not self._sight.access.sees_all:
             here = self._caches.of(self._sight.access, here)
@@ -409,7 +409,7 @@ class Seen(View):
     def usage(self, *, damaged: list[Damage] | None = None) -> Usage:
         """The disk use of all. Raises Refused unless all is seen."""
         if not self._sight.access.sees_all:
-            raise Refused("what the whole repository takes is told to who sees all of it")
+            raise Refused("only those who see the whole repository see what it takes")
         from artstore.operations.upkeep.usage import usage
 
         return usage(self._all.objects, self.collections(damaged=damaged), self._all.runs, damaged)

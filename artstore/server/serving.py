@@ -6,16 +6,18 @@ from collections.abc import Callable
 
 import uvicorn
 
-from artstore.domain.roles import PROTECTED
+from artstore.domain.roles import PROTECTED, pattern_of
 from artstore.errors import InvalidValue, Refused
 from artstore.server.application import application
 from artstore.server.audit import Audit
 from artstore.server.connections import ServedConnection
 from artstore.server.folder import server_folder
 from artstore.server.protocol import parts_of
+from artstore.server.proxy import Proxied, header_named, proxy_at
 from artstore.server.served import Served
 from artstore.server.tokens import Tokens
 from artstore.store.settings import Settings
+from artstore.web.guard import Application
 
 BACKLOG = 256
 _GRACE = 10
@@ -26,9 +28,25 @@ class Serving:
     """One repository that is about to be served."""
 
     def __init__(
-        self, place: str, settings: Settings, protected: tuple[str, ...] = (), proxied: str | None = None
+        self,
+        place: str,
+        settings: Settings,
+        protected: tuple[str, ...] = (),
+        proxied: str | None = None,
+        *,
+        previews: tuple[str, ...] = (),
+        proxy: str | None = None,
+        proxy_user: str | None = None,
     ) -> None:
-        """Raises Refused for a partial clone: it would get what it lacks with the credentials of the server."""
+        """Prepare to serve. Raises Refused for a partial clone: its server would fetch what it lacks.
+
+        Args:
+            protected: Aliases that promoters move.
+            proxied: The proxy's internal location of this repository, from which it sends large blobs.
+            previews: Patterns of projects in which viewers see previews of files on the pages.
+            proxy: The IP address of a proxy, whose word on clients' addresses and TLS is taken.
+            proxy_user: The header in which the proxy names the user: each has the token of that name on the pages.
+        """
         partial = [name for name, remote in settings.remotes().items() if remote.partial]
         if partial:
             hint = f"`artstore pull {partial[0]}` of everything makes it whole"
@@ -38,6 +56,11 @@ class Serving:
         with served.store() as store:
             folder = server_folder(store.storage)
         self._tokens, self._audit = Tokens(folder), Audit(folder)
+        self._previews = tuple(pattern_of(pattern, settings.entity) for pattern in previews)
+        self._proxy = proxy and proxy_at(proxy)
+        self._proxy_user = proxy_user and header_named(proxy_user)
+        if proxy_user and not proxy:
+            raise InvalidValue("a header with the user's name is taken from a proxy only", hint="--proxy names it")
 
     def run(self, listen: str, told: Callable[[str], None]) -> None:
         """Serve until interrupted. `told` is called with the address.
@@ -55,8 +78,10 @@ class Serving:
             listener.listen(BACKLOG)
             shown = f"[{host}]" if ":" in host else host
             told(f"http://{shown}:{listener.getsockname()[1]}")
+            served: Application = application(self._parts, self._tokens, self._audit, self._previews)
             config = uvicorn.Config(
-                application(self._parts, self._tokens, self._audit), log_level="error", access_log=False,
+                Proxied(served, self._proxy, self._proxy_user), log_level="error", access_log=False,
+                proxy_headers=False,  # uvicorn takes the word of whoever is on this host
                 server_header=False, ws="none", http=ServedConnection, backlog=BACKLOG,
                 timeout_graceful_shutdown=_GRACE,
             )  # fmt: skip

@@ -84,6 +84,16 @@ class Tokens:
         with self._lock:
             return list(self._current().values())
 
+    def named(self, name: str) -> Token | None:
+        """The active token with this name, or None."""
+        return next((token for token in self.all() if token.name == name and token.status() == ACTIVE), None)
+
+    def again(self, token: Token) -> Token | None:
+        """A token as it is now, or None if it has ended since it was found."""
+        with self._lock:
+            now = self._current().get(token.id)
+        return now if now is not None and now.digest == token.digest and now.status() == ACTIVE else None
+
     def find(self, secret: str) -> Token | None:
         """The active token with this secret, or None. Cost: one stat.
 

@@ -41,7 +41,7 @@ _STATUS: dict[type[ArtstoreError], int] = {
 
 
 class Person(NamedTuple):
-    """Who is logged in at a server."""
+    """Somebody who is logged in at a server."""
 
     name: str
     role: str
@@ -76,7 +76,7 @@ def repository_of(request: Request) -> Repository:
 
 
 def person_of(request: Request) -> Person | None:
-    """Who asks, at a server where people log in."""
+    """The person who asks, at a server where people log in."""
     return getattr(request.state, "person", None)
 
 

@@ -41,7 +41,16 @@ class Server(NamedTuple):
 
     def token(self, name: str, role: Role, *projects: str) -> "Asking":
         """A new token, and who asks with it."""
-        return Asking(self.url, Tokens(server_folder(FolderStorage(str(self.root)))).create(name, role, projects))
+        return Asking(self.url, self.tokens.create(name, role, projects))
+
+    @property
+    def state(self) -> str:
+        """The folder of its tokens and its audit."""
+        return server_folder(FolderStorage(str(self.root)))
+
+    @property
+    def tokens(self) -> Tokens:
+        return Tokens(self.state)
 
     def stranger(self, token: str | None = None) -> "Asking":
         """Somebody without a token, or with this one."""
