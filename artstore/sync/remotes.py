@@ -124,7 +124,7 @@ class Remotes:
         if make:
             make_remote(url, self._storage, shared=shared)
         try:
-            with open_remote(url, self._settings, here=self._storage, given=named) as remote:
+            with open_remote(url, self._settings, here=self._storage, given=named, looking=True) as remote:
                 if remote.id == check_format(self._storage, "read").id:
                     raise InvalidValue(f"{printable(remote.storage.root)} is this repository itself")
                 writable = remote.writable and (is_served(url) or probe(remote.storage))

@@ -203,6 +203,9 @@ def test_a_remote_is_added_without_keeping_a_token(team: Team, cli: Cli, tmp_pat
     assert (told.code, told.out) == (0, f"added remote team: {team.url}\n")
     told = cli("remote", "add", "looked", team.url, **team("reader"))
     assert told.out == f"added remote looked: {team.url} (read-only)\n"
+    told = cli("remote", "add", "seen", team.url, **team("viewer"))
+    assert told.out == f"added remote seen: {team.url} (read-only)\n"
+    assert cli("ls", "--from", "seen", **team("viewer")).code == 0
     stored = b"".join(path.read_bytes() for path in (tmp_path / ".artifacts").rglob("*") if path.is_file())
     assert not any(secret.encode() in stored for secret in team.secrets.values())
 
