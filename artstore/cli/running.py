@@ -46,11 +46,13 @@ def run_command(yes: bool, command: tuple[str, ...]) -> None:
     click.echo(f"wandb is artstore here: runs are recorded in {where}{other}", err=True)
     sys.stdout.flush()
     sys.stderr.flush()
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and programs inherit that
-        signal.signal(number, signal.SIG_DFL)
+    ignored = (signal.SIGPIPE, signal.SIGXFSZ)  # by Python, and programs inherit that
+    before = [signal.signal(number, signal.SIG_DFL) for number in ignored]
     try:
         os.execvpe(command[0], command, {**environment_for_children(folder), "ARTSTORE_DIR": root})
     except OSError as error:
+        for number, handler in zip(ignored, before, strict=True):
+            signal.signal(number, handler)
         raise _not_started(command, error) from error
 
 

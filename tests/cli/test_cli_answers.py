@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import threading
 from pathlib import Path
 
@@ -262,3 +263,11 @@ def test_get_counts_what_stays_beside_the_version(repo: Repository, cli: Cli, tm
     assert cli("get", "data:v1", "--root", "out", "--delete").out.splitlines() == [
         "got data:v1: 2 files in out, 0 B written, 2 already there, 1 removed"
     ]
+
+
+def test_a_command_that_can_not_be_started_leaves_the_signals_of_its_process_as_they_were(cli: Cli) -> None:
+    """A write to a pipe that somebody closed is an error then, and not the end of the process."""
+    numbers = (signal.SIGPIPE, signal.SIGXFSZ)
+    before = [signal.getsignal(number) for number in numbers]
+    assert cli("run", "no-such-command").code == 4
+    assert [signal.getsignal(number) for number in numbers] == before == [signal.SIG_IGN] * 2
