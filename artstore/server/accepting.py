@@ -235,15 +235,10 @@ class Named:
                 relied.append(digest)
             elif kind != BLOB or (size is not None and actual != size):
                 raise Damage(f"blob {short(digest)} has other bytes than are recorded")
-        objects = self._sending.store.objects
-        small = self._sending.tx.rely_many(relied)
-        large = objects.large.sizes([digest for digest in relied if digest not in small])
+        sizes = self._sending.rely(relied)
         for digest in relied:
-            size = small.get(digest, large.get(digest))
-            if size is None or self._sizes[digest] not in (None, size):
-                raise Damage(f"blob {short(digest)} has another size than is recorded, or is gone")
-            if digest in large and not self._sending.tx.rely(BLOB, digest, size):
-                raise Damage(f"blob {short(digest)} is damaged at the server")
+            if digest not in sizes or self._sizes[digest] not in (None, sizes[digest]):
+                raise Damage(f"blob {short(digest)} has another size than is recorded, or is gone or damaged here")
         self._sending.checked |= self._trees
 
 

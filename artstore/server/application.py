@@ -28,7 +28,7 @@ from artstore.server.asking import TooLarge, kind_of
 from artstore.server.audit import Audit
 from artstore.server.pages import Pages
 from artstore.server.patience import Patient, Room, while_valid
-from artstore.server.protocol import OPERATIONS, Asker, Operation, Parts
+from artstore.server.protocol import OPERATIONS, About, Asker, Operation, Parts
 from artstore.server.sessions import Sessions
 from artstore.server.tokens import Token, Tokens
 from artstore.server.tries import TooMany, Tries
@@ -65,17 +65,18 @@ class Door:
 
     async def _answered(self, request: Request, operation: Operation) -> Response:
         token = await self._token(request)
-        access = Access(token.name, token.grant)
+        asker = Asker(request, Access(token.name, token.grant), self._parts, About())
         try:
-            if operation.is_noted and operation.method != "GET":
-                await self._note(request, operation, access, "asked")
-            access.require_somewhere(operation.least)
+            if operation.noted_as == "append":
+                asker.about.subject = request.query_params.get("log")
+                await self._note(asker, operation, "asked")  # first: what can't be written down isn't done
+            asker.access.require_somewhere(operation.least)
             async with self._room.taken(_room_of(request)):
-                response = await operation.answer(Asker(request, access, self._parts))
+                response = await operation.answer(asker)
         except ArtstoreError as error:
             response = _told(error)
-        if operation.is_noted or response.status_code >= 400:
-            await self._note(request, operation, access, str(response.status_code))
+        if response.status_code >= 400 or (operation.noted_as and asker.about.subject):
+            await self._note(asker, operation, str(response.status_code))
         if isinstance(response, StreamingResponse):
             secret = _secret(request)
             response.body_iterator = while_valid(response.body_iterator, lambda: self._tries.hold(secret))
@@ -88,18 +89,18 @@ class Door:
             raise AuthenticationError("this server answers only with a token", hint="`artstore login URL` keeps yours")
         return await anyio.to_thread.run_sync(self._tries.token, secret, address)
 
-    async def _note(self, request: Request, operation: Operation, access: Access, outcome: str) -> None:
-        folder = request.query_params.get("log", "")
+    async def _note(self, asker: Asker, operation: Operation, outcome: str) -> None:
+        client = asker.request.client
         await anyio.to_thread.run_sync(
             partial(
                 self._audit.append,
-                f"{operation.method} {operation.path or '/'}",
+                operation.noted_as or f"{operation.method} {operation.path or '/'}",
                 outcome,
-                token=access.author,
-                address=request.client.host if request.client else "",
-                project="/".join(folder.split("/")[1:3]) or None,
-                subject=folder or request.path_params.get("digest"),
-                sync=operation.is_noted,
+                token=asker.access.author,
+                address=client.host if client else "",
+                project=asker.about.project,
+                subject=asker.about.subject,
+                sync=operation.noted_as is not None,
             )
         )
 

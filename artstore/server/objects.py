@@ -26,6 +26,8 @@ SECONDS = 60
 """How long an address of a bucket is valid. A token that is revoked meanwhile doesn't end it."""
 _PART = 256 << 10
 """Bytes of a pack that are in memory for one client."""
+_NAMED = 5
+"""Versions that one record of the audit names."""
 PIECE = 1 << 20
 """Bytes of a large blob that are sent at once: uvicorn has no sendfile."""
 
@@ -61,6 +63,24 @@ class Objects:
         if versions:
             found.append(self._served.reach.of_versions(store.objects, list(versions.values())))
         return found
+
+    def named(self, store: Store, through: Any) -> tuple[str | None, str | None]:
+        """(project, names) of the versions and runs through which objects are asked for, for the audit.
+
+        A version is named with its aliases. (None, None) if only long properties are asked for.
+        """
+        project, names = None, []
+        for folder, ids in _checked(through):
+            place = log_place(folder)
+            if not ids and place.top == REFS:
+                continue
+            project = project or f"{place.entity}/{place.project}"
+            state = self._served.collection(store, folder) if ids else None
+            for id in ids:
+                names.append(_called(state, id) if state is not None else folder)
+            names += [] if ids else [f"run {place.name}"]
+        more = f", and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        return project, ", ".join(names[:_NAMED]) + more if names else None
 
     def _require_read(self, store: Store, access: Access, place: LogPlace) -> None:
         if place.top != REFS:
@@ -175,6 +195,14 @@ def _checked(through: Any) -> Iterator[tuple[str, list[str]]]:
         if (count := count + 1 + len(item[1])) > _MOST_VERSIONS:
             raise InvalidValue(f"more than {_MOST_VERSIONS} versions in 'through'")
         yield item[0], item[1]
+
+
+def _called(state: State, id: str) -> str:
+    version = state.versions.get(id)
+    if version is None:
+        return f"{state.path.name}, a version that is not there"
+    aliases = [alias for alias, of in state.aliases.items() if of == id]
+    return f"{state.path.name}:v{version['number']}" + (f" ({', '.join(aliases)})" if aliases else "")
 
 
 def _live(state: State, ids: list[str]) -> dict[str, VersionState]:

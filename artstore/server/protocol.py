@@ -1,5 +1,6 @@
 """The protocol's operations: what answers each, and the least role that it takes. PROTOCOL.md describes them."""
 
+import json
 import os
 import re
 from collections.abc import Awaitable, Callable, Iterator
@@ -9,7 +10,9 @@ import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from artstore.domain.changes import Change
 from artstore.domain.codec import MAX_JSON, decode_json
+from artstore.domain.collection import ADDS
 from artstore.domain.digest import from_hex
 from artstore.domain.roles import Role
 from artstore.domain.wire import LONGEST_FRAME, PROTOCOL, TRANSACTION, Hello, frames
@@ -25,6 +28,8 @@ from artstore.server.served import Served
 from artstore.store.store import Store
 
 _BYTES = "application/octet-stream"
+_NAMED = 5
+"""Changes that one record of the audit names."""
 _RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})")
 
 
@@ -54,6 +59,15 @@ class Asker(NamedTuple):
     request: Request
     access: Access
     parts: Parts
+    about: "About"
+
+
+class About:
+    """What a request was about, for the audit: whoever answers it fills this in."""
+
+    def __init__(self) -> None:
+        self.project: str | None = None
+        self.subject: str | None = None
 
 
 Answer = Callable[[Asker], Awaitable[Response]]
@@ -151,9 +165,15 @@ async def listing(asker: Asker) -> Response:
 async def objects(asker: Asker) -> Response:
     """Small objects, by their digests."""
     body = await asked(asker.request)
-    digests = list_in(body, "digests")
-    found = asker.parts.objects.given(asker.access, body.get("through"), digests)
-    return await anyio.to_thread.run_sync(flowing, found)
+    digests, through = list_in(body, "digests"), body.get("through")
+
+    def found() -> Response:
+        response = flowing(asker.parts.objects.given(asker.access, through, digests))
+        with asker.parts.served.store() as store:
+            asker.about.project, asker.about.subject = asker.parts.objects.named(store, through)
+        return response
+
+    return await anyio.to_thread.run_sync(found)
 
 
 async def blob(asker: Asker) -> Response:
@@ -163,7 +183,9 @@ async def blob(asker: Asker) -> Response:
     def found() -> Blob:
         with asker.parts.served.store() as store:
             folder, id = query.get("log", ""), query.get("id")
-            return asker.parts.objects.blob(store, asker.access, folder, id, request.path_params["digest"])
+            one = asker.parts.objects.blob(store, asker.access, folder, id, request.path_params["digest"])
+            asker.about.project, asker.about.subject = asker.parts.objects.named(store, [[folder, [id] if id else []]])
+            return one
 
     one = await anyio.to_thread.run_sync(found)
     if one.address is not None:
@@ -263,14 +285,30 @@ async def append(asker: Asker) -> Response:
     sending = asker.parts.sendings.find(asker.request.headers.get(TRANSACTION, ""), access.author)
     data = await body_of(asker.request, MAX_JSON)
 
+    asker.about.project, asker.about.subject = "/".join(folder.split("/")[1:3]) or None, folder
+
     def accept() -> bytes:
         with sending.lock:
-            return asker.parts.accepting.accept(access, sending, folder, int(number), data)
+            stored = asker.parts.accepting.accept(access, sending, folder, int(number), data)
+        asker.about.subject = f"{folder}: {_in_words(stored)}"
+        return stored
 
     try:
         return Response(await anyio.to_thread.run_sync(accept), 201, media_type="application/json")
     except Stored as there:
         return Response(there.data, 409, media_type="application/json")
+
+
+def _in_words(entry: bytes) -> str:
+    """The changes of an entry, for the audit: `v3, alias prod`."""
+    told = list(dict.fromkeys(map(_word, json.loads(entry)["changes"])))
+    return ", ".join(told[:_NAMED]) + (f", and {len(told) - _NAMED} more" if len(told) > _NAMED else "")
+
+
+def _word(change: Change) -> str:
+    if change["kind"] in ADDS:
+        return f"v{change['number']}"
+    return f"alias {change['alias']}" if change["kind"] == "alias" else str(change["kind"])
 
 
 def _sending(asker: Asker) -> Sending:
@@ -284,8 +322,8 @@ class Operation(NamedTuple):
     path: str
     least: Role
     answer: Answer
-    is_noted: bool = False
-    """whether the audit has each request, not only those that are refused"""
+    noted_as: str | None = None
+    """what the audit calls it, if it has each request and not only those that are refused"""
 
 
 OPERATIONS = [
@@ -298,14 +336,14 @@ OPERATIONS = [
     Operation("POST", "/history", Role.VIEWER, history),
     Operation("POST", "/run-files", Role.VIEWER, run_files),
     Operation("POST", "/listing", Role.VIEWER, listing),
-    Operation("POST", "/objects", Role.VIEWER, objects, is_noted=True),
-    Operation("GET", "/blobs/{digest}", Role.READER, blob, is_noted=True),
+    Operation("POST", "/objects", Role.VIEWER, objects, "download"),
+    Operation("GET", "/blobs/{digest}", Role.READER, blob, "download"),
     Operation("POST", "/transactions", Role.WRITER, begin),
     Operation("POST", "/transactions/{id}/held", Role.WRITER, held),
     Operation("POST", "/transactions/{id}/objects", Role.WRITER, send),
     Operation("PUT", "/transactions/{id}/blobs/{digest}", Role.WRITER, send_blob),
     Operation("POST", "/transactions/{id}/ensure", Role.WRITER, ensure),
     Operation("DELETE", "/transactions/{id}", Role.WRITER, end),
-    Operation("PUT", "/entry", Role.WRITER, append, is_noted=True),
+    Operation("PUT", "/entry", Role.WRITER, append, "append"),
 ]
 """All operations of the protocol: the matrix of roles in the guide and in the tests is made from this table."""

@@ -43,6 +43,8 @@ class Sending:
         self.began = self.asked = time.monotonic()
         self.sent: dict[Digest, tuple[ObjectKind, int]] = {}
         """kind and size of each object that was sent whole"""
+        self._relied: dict[Digest, int] = {}
+        """sizes of the objects that were found, and are relied on"""
         self.held: list[Container[bytes]] = []
         """sets of what is reached through versions whose bytes the token may read"""
         self.checked: set[tuple[Digest, int, int]] = set()
@@ -79,13 +81,21 @@ class Sending:
         """[digest, size] of each of these objects that an entry may name already. It is relied on from now on."""
         self.held += through
         found = [digest for digest in digests if digest in self.sent or any(digest in some for some in through)]
-        sizes = dict(self.tx.rely_many(found))
-        large = [digest for digest in found if digest not in sizes]
+        yield from map(list, self.rely(found).items())
+
+    def rely(self, digests: list[Digest]) -> dict[Digest, int]:
+        """Rely on those of these objects that are stored, also by others since this began. Returns their sizes."""
+        todo = [digest for digest in digests if digest not in self.sent and digest not in self._relied]
+        self._relied |= {digest: size or 0 for digest, size in self.tx.rely_many(todo).items()}
+        if todo := [digest for digest in todo if digest not in self._relied]:
+            self.store.objects.packs.refresh()
+            self._relied |= {digest: size or 0 for digest, size in self.tx.rely_many(todo).items()}
+        large = [digest for digest in todo if digest not in self._relied]
         for digest, size in (self.store.objects.large.sizes(large) if large else {}).items():
             if self.tx.rely(BLOB, digest, size):
-                sizes[digest] = size
-        for digest, known in sizes.items():
-            yield [digest, self.sent[digest][1] if known is None else known]
+                self._relied[digest] = size
+        sent = {digest: self.sent[digest][1] for digest in digests if digest in self.sent}
+        return sent | {digest: self._relied[digest] for digest in digests if digest in self._relied}
 
     def may_name(self, digest: Digest) -> bool:
         """Whether an entry may name an object: it was sent, or is reached through what the token may read."""
