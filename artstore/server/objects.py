@@ -102,7 +102,7 @@ class Objects:
         given = set(wanted)
         yield from ([0, digest, None] for digest in asked if digest not in given)
         for place in _parts(places):
-            with self._served.store() as store:
+            with self._served.store(refresh=False) as store:
                 rows = list(read_rows(store.objects.packs, [place]))
             yield from ([row.kind, row.digest, data] for row, data in rows if data is not None)
             elsewhere += [row.digest for row, data in rows if data is None]

@@ -13,7 +13,7 @@ import anyio.to_thread
 from blake3 import blake3
 
 from artstore.backends.files import closing_fd, remove_if_there
-from artstore.domain.digest import BLOB, KIND_NAMES, Digest, ObjectKind, short
+from artstore.domain.digest import BLOB, KIND_NAMES, Digest, ObjectKind, digest_of, short
 from artstore.domain.names import printable
 from artstore.errors import Conflict, Damage, InvalidValue, NotFound, Refused, storage_error
 from artstore.server.served import Served
@@ -66,15 +66,24 @@ class Sending:
 
     def add(self, objects: Iterator[list[Any]]) -> int:
         """Store small objects: frames [kind, bytes]. Their digests are computed here, so none can be wrong."""
-        count = 0
+        count, blobs = 0, dict[Digest, memoryview]()
         for values in objects:
             if len(values) != 2 or values[0] not in KIND_NAMES or type(values[1]) is not bytes:
                 raise InvalidValue("a frame that is sent is not an object: [kind, bytes]")
             kind, data = values
             if kind == BLOB and len(data) >= LARGE:
                 raise InvalidValue(f"a blob of {len(data)} bytes among small objects: large ones are sent alone")
-            self.sent[self.tx.add(kind, data)] = kind, len(data)
+            digest = digest_of(kind, data)
+            if kind != BLOB:
+                self.tx.add(kind, data, digest)
+            elif digest not in self.sent:
+                # Stored without a look whether it is there: that takes half of the time, and an object that is there in
+                # another project must not be faster. A merge of packs keeps one copy.
+                blobs[digest] = memoryview(data)
+            self.sent[digest] = kind, len(data)
             count += 1
+        if blobs:
+            self.tx.add_missing(list(blobs.items()))
         return count
 
     def held_of(self, digests: list[Digest], through: list[Container[bytes]]) -> Iterator[list[Any]]:

@@ -31,15 +31,19 @@ class Served:
             self.root = store.storage.root
 
     @contextmanager
-    def store(self) -> Iterator[Store]:
-        """A handle for one request, or for as long as a transaction is open. It is not for several threads at once."""
+    def store(self, *, refresh: bool = True) -> Iterator[Store]:
+        """A handle for one request, or for as long as a transaction is open. It is not for several threads at once.
+
+        Without `refresh` it may know an older listing of packs.
+        """
         with self._lock:
             store = self._free.pop() if self._free else None
         if store is None:
             storage = storage_at(self.place, None)
             store = Store(storage, check_format(storage, "read"), self.settings.identity)
         try:
-            store.objects.packs.refresh()
+            if refresh:
+                store.objects.packs.refresh()
             yield store
         except BaseException:
             store.close()

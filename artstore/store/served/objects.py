@@ -15,6 +15,7 @@ from artstore.domain.version import MAX_VERSION, VersionRecord, decode_version
 from artstore.domain.wire import MOST_OBJECTS, Through
 from artstore.errors import Damage, DamagedObject, MissingObject, NotFound, Refused
 from artstore.store.packs import LARGE
+from artstore.store.served.ahead import read_ahead
 from artstore.store.served.large import ServedLarge
 from artstore.store.served.listing import Listings
 
@@ -257,11 +258,9 @@ class ServedObjects:
         while todo and missing:
             through, digests = todo.pop(0), list(missing)
             try:
-                for start in range(0, len(digests), MOST_OBJECTS):
-                    some = {digest: missing[digest] for digest in digests[start : start + MOST_OBJECTS]}
-                    for found in self._asked(through, some):
-                        del missing[found[1]]
-                        yield found
+                for found in self._all(through, [{d: missing[d] for d in part} for part in _parts(digests)]):
+                    del missing[found[1]]
+                    yield found
             except (NotFound, Refused) as error:  # of one of these logs: the others are asked alone
                 refused = error if isinstance(error, Refused) else refused
                 todo += [[pair] for pair in through] if len(through) > 1 else []
@@ -269,6 +268,13 @@ class ServedObjects:
             self.storage.refuse_download()
         if missing and refused is not None:
             raise refused
+
+    def _all(
+        self, through: Through, parts: list[dict[Digest, ObjectKind | None]]
+    ) -> Iterator[tuple[ObjectKind, Digest, bytes | int]]:
+        """Ask for the objects of several requests. Of more than one, the next answers are read ahead."""
+        answers = (found for part in parts for found in self._asked(through, part))
+        return answers if len(parts) < 2 else read_ahead(answers)
 
     def _asked(
         self, through: Through, some: dict[Digest, ObjectKind | None]
@@ -343,3 +349,7 @@ def _batch(blobs: Iterator[tuple[Digest, int]]) -> _Batch | None:
         if room <= 0:
             break
     return batch if batch.times else None
+
+
+def _parts(digests: list[Digest]) -> Iterator[list[Digest]]:
+    return (digests[start : start + MOST_OBJECTS] for start in range(0, len(digests), MOST_OBJECTS))
