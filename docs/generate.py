@@ -5,14 +5,19 @@ its document; the text around them is written by hand.
 """
 
 import ast
+import inspect
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import click
 
 from artstore import errors
 from artstore.cli import _FAMILIES, BUG, cli
+from artstore.domain.roles import COLLECTIONS, RUNS, Role
+from artstore.domain.wire import PREFIX
+from artstore.server.protocol import OPERATIONS
+from artstore.web.routes import ROUTES
 from docs import TOP
 from tests.api.wandb_scripts import SCRIPTS, Script
 
@@ -133,11 +138,41 @@ def _end(script: Script) -> str:
     return "; ".join(["runs", *(f"warns: {warning}" for warning in script.warnings)])
 
 
+def operation_table() -> str:
+    """Each operation of the protocol and each page, and the roles that may ask for it in a project of their token."""
+    protocol = [(f"`{one.method} {PREFIX}{one.path}`", one.least) for one in OPERATIONS]
+    pages = [(f"`GET {one.path}`", one.least) for one in ROUTES]
+    rows = [
+        f"| {name} | {' | '.join('yes' if role >= least else '' for role in Role)} |"
+        for name, least in protocol + pages
+    ]
+    heads = " | ".join(str(role) for role in Role)
+    return "\n".join([f"| operation | {heads} |", "|---" * (len(Role) + 1) + "|", *rows])
+
+
+def change_table() -> str:
+    """The least role for each kind of change, or the rule that decides."""
+    rows = [
+        f"| {log} | `{kind}` | {rule if isinstance(rule, Role) else _rule(rule)} |"
+        for log, kinds in (("artifact", COLLECTIONS), ("run", RUNS))
+        for kind, rule in kinds.items()
+    ]
+    return "\n".join(["| log | change | least role |", "|---|---|---|", *rows])
+
+
+def _rule(rule: Callable[..., Role]) -> str:
+    """What a rule decides: the first paragraph of its docstring."""
+    told = " ".join((inspect.getdoc(rule) or "").split("\n\n")[0].split())
+    return told or "writer for one's own, else admin"
+
+
 PARTS = {
     "commands": (TOP / "docs/commands.md", command_reference),
     "exit codes": (TOP / "docs/exit-codes.md", exit_code_table),
     "errors": (TOP / "docs/exit-codes.md", error_tree),
     "modules": (TOP / "docs/modules.md", module_table),
+    "served operations": (TOP / "docs/serving.md", operation_table),
+    "served changes": (TOP / "docs/serving.md", change_table),
     "wandb scripts": (TOP / "docs/wandb-scripts.md", script_table),
 }
 """The generated parts: the comment `<!-- NAME -->` before each, its document, and what writes it."""
