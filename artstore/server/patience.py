@@ -16,7 +16,7 @@ Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None
 
 SECONDS = 60.0
 """How long a client may take to send the next piece of a request, or to take the next piece of an answer."""
-AT_ONCE = 24
+AT_ONCE = 20
 """Answers with objects that are sent at once: each takes about a MiB of memory. Others wait for their turn."""
 TURN = 300.0
 """Seconds after which such an answer has to end, so that slow clients don't keep others waiting: it is small."""
