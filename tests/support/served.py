@@ -58,9 +58,11 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def serving(folder: Path, *options: str, setup: str = "", dies: bool = False) -> Iterator[Server]:
+def serving(
+    folder: Path, *options: str, setup: str = "", dies: bool = False, listen: str = "127.0.0.1:0"
+) -> Iterator[Server]:
     """Serve the repository in a folder with a process of its own, which first runs `setup`. It may be one that dies."""
-    command = [sys.executable, "-c", f"{setup}\n{MAIN}", "serve", "--listen", "127.0.0.1:0", *options]
+    command = [sys.executable, "-c", f"{setup}\n{MAIN}", "serve", "--listen", listen, *options]
     told = environment(folder)
     with subprocess.Popen(command, cwd=folder, env=told, stdout=subprocess.PIPE, text=True) as process:
         try:
