@@ -147,9 +147,6 @@ class FolderStorage:
             yield from plain
             waiting += sorted(folders, reverse=True)
 
-    def read_many(self, paths: list[str], most: int | None = None) -> list[bytes]:
-        return [self.read(path, 0, most) for path in paths]
-
     def read_each(self, paths: list[str], most: int | None = None) -> Iterator[bytes]:
         return (self.read(path, 0, most) for path in paths)
 

@@ -53,14 +53,11 @@ class Readable(Protocol):
     def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
         """The bytes of a file, or of a range of it (fewer at its end). Raises FileNotFoundError if it is absent."""
 
-    def read_many(self, paths: list[str], most: int | None = None) -> list[bytes]:
-        """The bytes of small files (of each at most the first `most`), in the given order.
+    def read_each(self, paths: list[str], most: int | None = None) -> Iterator[bytes]:
+        """The bytes of small files (of each at most the first `most`), in the given order. A few are in memory at once.
 
         Raises FileNotFoundError if one is absent.
         """
-
-    def read_each(self, paths: list[str], most: int | None = None) -> Iterator[bytes]:
-        """Like `read_many`, but only a few of the files are in memory at once."""
 
     def size(self, path: str) -> int | None:
         """The size of a regular file in bytes, or None if it is absent."""

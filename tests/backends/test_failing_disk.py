@@ -21,7 +21,7 @@ ASKED: dict[str, Callable[[Storage], object]] = {
     "paths": lambda place: place.paths("refs"),
     "below": lambda place: place.below("refs"),
     "read": lambda place: place.read("refs/a/1"),
-    "read_many": lambda place: place.read_many(["refs/a/1"]),
+    "read_each": lambda place: list(place.read_each(["refs/a/1"])),
     "size": lambda place: place.size("refs/a/1"),
     "sizes": lambda place: place.sizes(["refs/a/1"]),
     "stamp": lambda place: place.stamp("refs/a"),

@@ -135,7 +135,7 @@ def test_what_is_absent_is_told_by_name_and_not_by_a_failure(storage: Storage) -
             storage.read(path, 1, 2)
     storage.create("refs/there", b"1")
     with pytest.raises(FileNotFoundError):
-        storage.read_many(["refs/there", "refs/none"])
+        list(storage.read_each(["refs/there", "refs/none"]))
 
 
 def test_names_of_a_file_are_none(storage: Storage) -> None:
@@ -169,8 +169,8 @@ def test_many_are_read_in_the_order_asked_for(storage: Storage) -> None:
     for number in range(30):
         storage.create(f"refs/{number}", b"%d" % number)
     order = [f"refs/{number}" for number in (*range(29, -1, -1), 3, 3)]
-    assert storage.read_many(order) == [path[5:].encode() for path in order]
-    assert storage.read_many([]) == []
+    assert list(storage.read_each(order)) == [path[5:].encode() for path in order]
+    assert list(storage.read_each([])) == []
 
 
 def test_a_name_that_is_taken_is_refused(storage: Storage, again: Again) -> None:
@@ -269,7 +269,7 @@ def test_names_with_percent_signs_and_spaces_come_back_as_they_are(storage: Stor
     assert sorted(storage.below("refs")) == sorted((f"refs/{name}/in {name}", 1) for name in AWKWARD)
     for number, name in enumerate(AWKWARD):
         assert storage.names(f"refs/{name}") == [f"in {name}"]
-        assert storage.read(f"refs/{name}/in {name}") == storage.read_many([f"refs/{name}/in {name}"])[0]
+        assert storage.read(f"refs/{name}/in {name}") == next(storage.read_each([f"refs/{name}/in {name}"]))
         assert storage.read(f"refs/{name}/in {name}") == b"%d" % number
         assert storage.size(f"refs/{name}/in {name}") == 1
         assert not storage.create(f"refs/{name}/in {name}", b"again")
@@ -356,7 +356,7 @@ def test_a_published_file_is_there_under_its_name(storage: Storage, again: Again
         assert place.sizes([pack, blob, pack_of("b"), blob_of(b"c")]) == {pack: 4, blob: 4}
         assert (place.size(pack), place.size(blob), place.size(pack_of("b"))) == (4, 4, None)
         assert (place.read(pack), place.read(blob)) == (b"pack", b"blob")
-        assert place.read_many([pack, blob]) == [b"pack", b"blob"]
+        assert list(place.read_each([pack, blob])) == [b"pack", b"blob"]
         assert copied(place, pack, tmp_path) == b"pack"
 
 

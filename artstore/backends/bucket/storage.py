@@ -182,12 +182,10 @@ class BucketStorage:
             hint="something on the way cuts or changes replies; run the same command again, or over another way",
         )
 
-    def read_many(self, paths: list[str], most: int | None = None) -> list[bytes]:
-        return list(together(partial(self.read, length=most), paths, most=_TOGETHER))
-
     def read_each(self, paths: list[str], most: int | None = None) -> Iterator[bytes]:
         for start in range(0, len(paths), 4 * _TOGETHER):
-            yield from self.read_many(paths[start : start + 4 * _TOGETHER], most)
+            some = paths[start : start + 4 * _TOGETHER]
+            yield from list(together(partial(self.read, length=most), some, most=_TOGETHER))
 
     def size(self, path: str) -> int | None:
         if _STORED.fullmatch(path):

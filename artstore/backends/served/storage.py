@@ -149,9 +149,6 @@ class ServedStorage:
             self._entries, self._room = {}, _ROOM - len(data)
         self._entries[folder, number] = data
 
-    def read_many(self, paths: list[str], most: int | None = None) -> list[bytes]:
-        return list(self.read_each(paths, most))
-
     def read_each(self, paths: Iterable[str], most: int | None = None) -> Iterator[bytes]:
         paths = list(paths)
         for start in range(0, len(paths), MOST_WANTED):
