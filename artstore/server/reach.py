@@ -2,9 +2,8 @@
 
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from threading import Lock
-from typing import overload
 
 from artstore.domain.collection import State, VersionState, digest_of_state, id_of_state
 from artstore.domain.digest import TREE, Digest
@@ -20,7 +19,7 @@ _FEW = 100_000
 """Digests of which a Python set is kept: it takes four times the memory, and a look-up a twentieth of the time."""
 
 
-class Digests(Sequence[bytes]):
+class Digests(Container[bytes]):
     """A set of digests; a large one is sorted, in 32 bytes each."""
 
     def __init__(self, found: set[Digest]) -> None:
@@ -32,23 +31,16 @@ class Digests(Sequence[bytes]):
         """The memory that it takes."""
         return len(self._data) + 4 * _SIZE * len(self._few)
 
-    def __len__(self) -> int:
-        return len(self._data) // _SIZE
-
-    @overload
-    def __getitem__(self, at: int) -> bytes: ...
-    @overload
-    def __getitem__(self, at: slice) -> "Sequence[bytes]": ...
-    def __getitem__(self, at: int | slice) -> "bytes | Sequence[bytes]":
-        assert isinstance(at, int), "one at a time"
-        return self._data[at * _SIZE : at * _SIZE + _SIZE]
-
     def __contains__(self, digest: object) -> bool:
         assert isinstance(digest, bytes)
         if digest in self._few:
             return True
-        at = bisect_left(self, digest)
-        return at < len(self) and self[at] == digest
+        count = len(self._data) // _SIZE
+        at = bisect_left(range(count), digest, key=self._at)
+        return at < count and self._at(at) == digest
+
+    def _at(self, number: int) -> bytes:
+        return self._data[number * _SIZE : number * _SIZE + _SIZE]
 
 
 class Reach:
