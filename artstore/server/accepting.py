@@ -64,7 +64,7 @@ class Accepting:
             refs.read_folder(folder, Path(*names)) if place.top == REFS else runs.read_folder(folder, RunPath(*names))
         )
         if number <= state.number:
-            raise Stored(next(there for _, there in self._logs.entries(sending.store, access, folder, number, number)))
+            raise Stored(self._logs.entry(sending.store, access, folder, number))
         if number != state.number + 1 or entry.prev != self._logs.head(sending.store, access, folder, state.number):
             raise Conflict(f"entry {number} does not continue {place.folder}, which ends with {state.number}")
         # 2. What it says is allowed, makes sense after the log, and names only what may be named.
@@ -91,9 +91,9 @@ class Accepting:
             data = rewritten(data, prev=state.digest)
         stored = refs.accept(folder, state, data) if isinstance(state, State) else runs.accept(folder, state, data)
         if not stored:
-            raise Stored(next(there for _, there in self._logs.entries(sending.store, access, folder, number, number)))
+            raise Stored(self._logs.entry(sending.store, access, folder, number))
         self._keep(sending, state, entry)
-        return next(there for _, there in self._logs.entries(sending.store, access, folder, number, number))
+        return self._logs.entry(sending.store, access, folder, number)
 
     # -- collections --
 

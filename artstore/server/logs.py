@@ -9,7 +9,7 @@ from artstore.domain.partial import told_changes
 from artstore.domain.roles import Role
 from artstore.server.access import REFS, Access, checked_top, log_place
 from artstore.server.served import Served
-from artstore.store.logs import Log, decode_entry, last_number, rewritten
+from artstore.store.logs import Log, decode_entry, entry_path, last_number, rewritten
 from artstore.store.store import Store
 
 _LOGS = 4096
@@ -67,23 +67,26 @@ class Logs:
         end = last_number(store.storage.names(folder))
         numbers = range(max(first, 1), min(end, last or end) + 1)
         if access.sees_all or not numbers:
-            yield from ((number, store.storage.read(_path(folder, number))) for number in numbers)
+            yield from ((number, store.storage.read(entry_path(folder, number))) for number in numbers)
             return
         changed = self._first_in_part(store, access, folder, numbers[-1])
         for number in numbers:
             if changed is not None and number >= changed:
                 break
-            yield number, store.storage.read(_path(folder, number))
+            yield number, store.storage.read(entry_path(folder, number))
         if changed is not None:
             anew = self._anew(store, access, folder, changed, numbers[-1])
             yield from ((number, data) for number, data in anew if number >= numbers[0])
+
+    def entry(self, store: Store, access: Access, folder: str, number: int) -> bytes:
+        """One entry of a log, which must be there, as the token reads it."""
+        return next(data for _, data in self.entries(store, access, folder, number, number))
 
     def head(self, store: Store, access: Access, folder: str, number: int) -> str | None:
         """The digest of an entry as the token reads it; None for number 0."""
         if not number:
             return None
-        data = next(data for _, data in self.entries(store, access, folder, number, number))
-        return decode_entry(data, number, folder).digest
+        return decode_entry(self.entry(store, access, folder, number), number, folder).digest
 
     def told(self, store: Store, access: Access, folder: str) -> Iterator[LogEntry]:
         """The entries of a log for people: without what the token may not see. The chain is the stored one's."""
@@ -117,15 +120,11 @@ class Logs:
         log = Log(store.storage, folder)
         prev = log.read(first).prev
         for number in range(first, last + 1):
-            data = store.storage.read(_path(folder, number))
+            data = store.storage.read(entry_path(folder, number))
             changes = told_changes(decode_entry(data, number, folder).changes, access.sees)
             data = rewritten(data, changes=changes, prev=prev)
             prev = decode_entry(data, number, folder).digest
             yield number, data
-
-
-def _path(folder: str, number: int) -> str:
-    return f"{folder}/{number:08}.json"
 
 
 def _folders(store: Store, parts: list[str]) -> Iterator[str]:

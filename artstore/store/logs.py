@@ -127,7 +127,7 @@ class Log:
         return self.storage.create(self._path(number), data)
 
     def _path(self, number: int) -> str:
-        return f"{self.folder}/{number:08}.json"
+        return entry_path(self.folder, number)
 
     # -- checkpoints --
 
@@ -177,6 +177,11 @@ def numbers_below(storage: Listed, folders: Iterable[str]) -> dict[str, Sequence
 def last_of(numbers: Sequence[int]) -> int:
     """The highest of a log's numbers. A server that only says how many there are gives a range, which may be long."""
     return numbers[-1] if isinstance(numbers, range) else max(numbers)
+
+
+def entry_path(folder: str, number: int) -> str:
+    """The path of an entry of the log in a folder."""
+    return f"{folder}/{number:08}.json"
 
 
 def last_number(listing: list[str]) -> int:

@@ -12,7 +12,7 @@ from artstore.domain.names import Spec
 from artstore.domain.wording import near, typed
 from artstore.errors import Conflict, Damage, DamagedLog, NotFound, StorageError
 from artstore.store.logbook import Identity, LogBook, too_busy
-from artstore.store.logs import CHECKPOINT_EVERY, LOST_RACES, EntryCache, Log
+from artstore.store.logs import CHECKPOINT_EVERY, LOST_RACES, EntryCache, Log, entry_path
 
 _BEHIND = 16
 """The kept fold of a log is replaced only when it is this many entries old."""
@@ -121,7 +121,7 @@ class Refs(LogBook[State]):
 
     def is_current(self, state: State) -> bool:
         """Whether no entry was appended since this state was read. Cost: one stat."""
-        return self._storage.size(f"{state.path.folder}/{state.number + 1:08}.json") is None
+        return self._storage.size(entry_path(state.path.folder, state.number + 1)) is None
 
     def read_folder(
         self, folder: str, path: Path | None = None, *, until: int | None = None, checkpoints: bool = True
@@ -209,7 +209,7 @@ class Refs(LogBook[State]):
         state.path, state.number, state.digest, state.exists = path, number, digest, True
 
     def _answer(self, old: Path, number: int) -> LogEntry | None:
-        there = self._storage.size(f"{old.folder}/{number:08}.json") is not None
+        there = self._storage.size(entry_path(old.folder, number)) is not None
         return self._log(old.folder).read(number) if there else None
 
     # -- changing --

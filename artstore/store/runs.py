@@ -11,7 +11,7 @@ from artstore.domain.tree import Entry
 from artstore.domain.wording import near
 from artstore.errors import Conflict, Damage, DamagedLog, NotFound, StorageError
 from artstore.store.logbook import Identity, LogBook, too_busy
-from artstore.store.logs import CHECKPOINT_EVERY, LOST_RACES, Log, decode_checkpoint, encode_checkpoint
+from artstore.store.logs import CHECKPOINT_EVERY, LOST_RACES, Log, decode_checkpoint, encode_checkpoint, entry_path
 
 CHECKPOINT = "checkpoint"
 """The name of a run's checkpoint. It is fixed, so that 10,000 ended runs can be read without listing their folders."""
@@ -124,7 +124,7 @@ class Runs(LogBook[RunState]):
         That is so for runs that ended. Cost: one small file.
         """
         plain = self._checkpoint(folder)
-        if plain is None or self._storage.size(f"{folder}/{plain['number'] + 1:08}.json") is not None:
+        if plain is None or self._storage.size(entry_path(folder, plain["number"] + 1)) is not None:
             return None
         return plain
 

@@ -18,7 +18,7 @@ from artstore.domain.collection import Path
 from artstore.domain.digest import plain_digest
 from artstore.domain.names import file_name_of, printable
 from artstore.errors import ArtstoreError, Damage, DamagedLog, StorageError
-from artstore.store.logs import Log, last_number, last_of, number_of, numbers_below
+from artstore.store.logs import Log, entry_path, last_number, last_of, number_of, numbers_below
 from artstore.store.refs import Refs
 
 FOLDER = "remotes"
@@ -139,7 +139,7 @@ class Tracking:
 
     def has(self, folder: str) -> bool:
         """Whether there is a copy of a log."""
-        return self.mirror.size(_entry(folder, 1)) is not None
+        return self.mirror.size(entry_path(folder, 1)) is not None
 
     def fetch(
         self, there: Storage, wanted: dict[str, Sequence[int]], refused: dict[str, ArtstoreError] | None = None
@@ -186,7 +186,7 @@ class Tracking:
     def _missing(self, there: Storage, folder: str, numbers: Sequence[int]) -> Sequence[int]:
         """The numbers of the entries that our copy of a log lacks, of those that it has at the remote."""
         have, last = self._last(folder), last_of(numbers)
-        if have > last and there.size(_entry(folder, have)) is not None:
+        if have > last and there.size(entry_path(folder, have)) is not None:
             return []  # after the listing, another process copied a newer entry
         if have > last:
             raise DamagedLog(
@@ -203,7 +203,7 @@ class Tracking:
     def _copy(self, there: Storage, entries: list[tuple[str, int]]) -> None:
         """Copy some entries, each of a log with this number."""
         try:
-            paths = [_entry(folder, number) for folder, number in entries]
+            paths = [entry_path(folder, number) for folder, number in entries]
             for path, entry in zip(paths, there.read_each(paths, MAX_JSON + 1), strict=True):
                 self.mirror.replace(path, entry)
         except FileNotFoundError:
@@ -223,7 +223,7 @@ class Tracking:
                     found.append(f"{log} is not there any more")
                 elif max(now[folder]) < last:
                     found.append(f"{log} was rolled back: it ended with entry {last}, now with {max(now[folder])}")
-                elif plain_digest(there.read(_entry(folder, last))).hex() != seen.digest:
+                elif plain_digest(there.read(entry_path(folder, last))).hex() != seen.digest:
                     found.append(f"{log} was rewritten: its entry {last} is another one than before")
             except (FileNotFoundError, DamagedLog, StorageError):
                 continue  # a damaged copy of ours, or what the check of this log finds
@@ -375,10 +375,6 @@ def _renames(entries: Iterable[LogEntry], *kinds: str) -> set[str]:
 
 def _is_note(values: Any) -> bool:
     return type(values) is list and [type(value) for value in values] == [int, str, int, str, int, str, str, str]
-
-
-def _entry(folder: str, number: int) -> str:
-    return f"{folder}/{number:08}.json"
 
 
 @contextmanager
