@@ -150,6 +150,7 @@ class Checkout:
                 self._folder, self._private, self._in_memory = building, True, memory_devices()
                 self._fresh(building, root)
         except BaseException as error:
+            self._writer.close()  # first: a thread that still creates a file would keep its folder from being removed
             remove_tree(building, ignore_errors=True)
             if isinstance(error, OSError) and error.errno in REFUSALS:
                 self._refuse_forbidden(parent)

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from artstore.errors import (
     MissingReference,
     SourceError,
 )
+from artstore.operations.restoring import fetching
 from tests.support.artifacts import draft, log, log_files, paths
 from tests.support.commands import Cli
 from tests.support.folders import make_tree
@@ -300,6 +302,31 @@ def test_what_changed_is_an_error_even_where_missing_ones_are_allowed(here: Path
             with pytest.raises(ChangedReference):
                 artifact.get_entry("a").open()
     assert not (here / "out").exists() and leftovers(here) == []
+
+
+def test_a_failed_download_leaves_nothing_though_other_files_are_being_fetched(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight threads create files in as many folders, on a slow disk, while the first file fails and all is removed."""
+    source = make_tree(here / "in", {"a": b"1"} | {f"{number:02}/b": b"2" for number in range(20)})
+    artifact = logged(source.as_uri())
+    (source / "a").write_text("3")
+    create_file, rmdir = fetching.create_file, os.rmdir
+
+    def create_slowly(folder: int, name: bytes, executable: bool) -> int:
+        time.sleep(0.002)
+        return create_file(folder, name, executable)
+
+    def rmdir_slowly(path: str, *, dir_fd: int | None = None) -> None:
+        time.sleep(0.002)
+        rmdir(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(fetching, "create_file", create_slowly)
+    monkeypatch.setattr(os, "rmdir", rmdir_slowly)
+    for _ in range(5):
+        with pytest.raises(ChangedReference):
+            artifact.download("out")
+        assert leftovers(here) == []
 
 
 def test_what_became_a_fifo_or_a_folder_is_an_error_and_never_waits(here: Path) -> None:
