@@ -216,6 +216,7 @@ class Tokens:
         with translated(f"write {printable(self._path)}"), filelock.FileLock(f"{self._path}.lock", 30, mode=0o600):
             with self._lock:
                 tokens = dict(self._current())
+            self._remove_left_over()
             yield tokens
             text = json.dumps({"tokens": [_plain(token) for token in tokens.values()]}, indent=1) + "\n"
             temporary = f"{self._path}.{this_process()}"
@@ -226,6 +227,13 @@ class Tokens:
                 remove_if_there(temporary)
                 raise
             sync_folder(self._folder)
+
+    def _remove_left_over(self) -> None:
+        """Remove what processes left that were killed while they wrote. The caller has the lock, so nobody writes now."""
+        kept = os.path.basename(self._path)
+        for name in os.listdir(self._folder):
+            if name.startswith(f"{kept}.") and name != f"{kept}.lock":
+                remove_if_there(os.path.join(self._folder, name))
 
 
 def _check_free(name: str, tokens: Iterable[Token]) -> None:

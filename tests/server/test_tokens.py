@@ -19,6 +19,7 @@ from artstore.server.tokens import SECRET, Token, Tokens
 from tests.support.commands import Cli
 from tests.support.folders import make_tree, snapshot
 from tests.support.processes import together
+from tests.support.trouble import at_call, start
 
 YEAR = 366 * 86400
 
@@ -290,6 +291,19 @@ def _found(tokens: Tokens, secret: str) -> Token:
     found = tokens.find(secret)
     assert found is not None
     return found
+
+
+def test_what_a_killed_process_left_half_written_goes_with_the_next_change(tmp_path: Path) -> None:
+    folder = tmp_path / ".artifacts.server"
+    Repository.init(str(tmp_path / ".artifacts")).close()
+    kill = at_call("replace", 1, "os.kill(os.getpid(), signal.SIGKILL)", "'tokens.json' in str(args[0])")
+    process = start(tmp_path, "token", "create", "lost", "--role", "reader", setup=kill)
+    process.communicate()
+    assert process.returncode == -9 and len(list(folder.glob("tokens.json.*"))) == 2
+    tokens = Tokens(str(folder))
+    tokens.create("kept", Role.READER)
+    assert [token.name for token in tokens.all()] == ["kept"]
+    assert {path.name for path in folder.iterdir()} == {".gitignore", "tokens.json", "tokens.json.lock"}
 
 
 def test_threads_that_ask_while_tokens_change_get_right_answers(tokens: Tokens, folder: Path) -> None:
