@@ -33,6 +33,8 @@ class Command(NamedTuple):
     """the error of a second run that means: the first had done it"""
     mends: bool = False
     """before it is done, the repository is damaged"""
+    is_served: bool = False
+    """it talks to a server of the remote, and the faults are the server's"""
 
 
 def _bytes(seed: str, size: int) -> bytes:
@@ -323,7 +325,7 @@ def _is_mended(place: Place) -> list[str]:
 # -- remotes -------------------------------------------------------------------------------------
 
 
-def _with_remote(place: Place, ledger: Ledger) -> None:
+def with_remote(place: Place, ledger: Ledger) -> None:
     """A repository with two versions, and an empty remote."""
     _with_alias(place, ledger)
     with Repository(str(place.store)) as repository:
@@ -332,7 +334,7 @@ def _with_remote(place: Place, ledger: Ledger) -> None:
 
 def _pushed(place: Place, ledger: Ledger) -> None:
     """The remote has all that is here."""
-    _with_remote(place, ledger)
+    with_remote(place, ledger)
     with Repository(str(place.store)) as repository:
         repository.push()
     ledger.there.update(ledger.versions)
@@ -341,7 +343,7 @@ def _pushed(place: Place, ledger: Ledger) -> None:
 RUN_FILES = {"media/images/a.png": b"small", "model.bin": _bytes("of a run", 1_100_000)}
 
 
-def _pushed_and_on(place: Place, ledger: Ledger) -> None:
+def pushed_and_on(place: Place, ledger: Ledger) -> None:
     """Then a version more, another collection, an alias that moved, and a run with files: all that the remote lacks."""
     _pushed(place, ledger)
     run = start(str(place.store), id="r")
@@ -356,7 +358,7 @@ def _pushed_and_on(place: Place, ledger: Ledger) -> None:
     ledger.aliases["x:best"] = [2]
 
 
-def _others_pushed(place: Place, ledger: Ledger) -> None:
+def others_pushed(place: Place, ledger: Ledger) -> None:
     """Somebody else has pushed a version to the remote, whose number a version of ours has."""
     _pushed(place, ledger)
     other = Place(place.folder / "other")
@@ -385,7 +387,7 @@ def _point_to_copy(place: Place) -> None:
     Settings(str(place.store)).set_remote("origin", RemoteSettings(str(place.remote)))
 
 
-def _is_pushed(place: Place) -> list[str]:
+def is_pushed(place: Place) -> list[str]:
     """The remote's newest versions are ours, and so is what an alias names."""
     problems = []
     for name in ("x", "z"):
@@ -401,7 +403,7 @@ def _is_pushed(place: Place) -> list[str]:
     return problems
 
 
-def _is_pulled(place: Place) -> list[str]:
+def is_pulled(place: Place) -> list[str]:
     """Theirs has its number here, and ours is behind it."""
     with Repository(str(place.store)) as repository, Repository(str(place.remote)) as remote:
         ours, theirs = (place.by_package(one, "x:v2") for one in (repository, remote))
@@ -411,7 +413,7 @@ def _is_pulled(place: Place) -> list[str]:
     return wrong + ([] if place.alias("x:ours") == 3 else [f"ours names v{place.alias('x:ours')}"])
 
 
-def _nothing_of_ours_is_lost(place: Place) -> list[str]:
+def nothing_of_ours_is_lost(place: Place) -> list[str]:
     with Repository(str(place.store)) as repository:
         found = [place.by_package(repository, f"x:v{number}") for number in (2, 3)]
     return [] if content_of(place.source) in found else ["our version is neither x:v2 nor x:v3"]
@@ -458,8 +460,8 @@ COMMANDS: dict[str, Command] = {
     "prune": Command(_with_victim, lambda place: ["prune", "x", "--keep", "last:1"], _v0_is_deleted),
     "repair": Command(_pushed, lambda place: ["fsck", "--repair"], _is_mended, warm=_damage, mends=True),
     "gc": Command(_with_garbage, lambda place: ["gc", "--now"], _garbage_is_gone),
-    "push": Command(_with_remote, lambda place: ["push"], _is_pushed, warm=_point_to_copy),
-    "push-again": Command(_pushed_and_on, lambda place: ["push"], _is_pushed, warm=_point_to_copy),
-    "pull": Command(_others_pushed, lambda place: ["pull"], _is_pulled, _nothing_of_ours_is_lost, warm=_point_to_copy),
+    "push": Command(with_remote, lambda place: ["push"], is_pushed, warm=_point_to_copy),
+    "push-again": Command(pushed_and_on, lambda place: ["push"], is_pushed, warm=_point_to_copy),
+    "pull": Command(others_pushed, lambda place: ["pull"], is_pulled, nothing_of_ours_is_lost, warm=_point_to_copy),
     "clone": Command(_only_a_remote, _clone, _is_cloned),
 }

@@ -63,15 +63,9 @@ def failures(points: list[Point], errors: list[str], every: int) -> list[Failure
 
 def try_failure(prepared: Prepared, failure: Failure) -> Outcome:
     with prepared.fresh() as place:
-        done = strace.inject(
-            prepared.command.arguments(place),
-            place,
-            failure.point,
-            f"error={failure.error}",
-            from_then_on=failure.from_then_on,
-        )
+        done = prepared.inject(place, failure.point, f"error={failure.error}", from_then_on=failure.from_then_on)
         mute = failure.from_then_on and failure.point.call in ("write", "writev")
-        wrong = how_it_ended(prepared, place, done, mute=mute)
+        wrong = [*how_it_ended(prepared, place, done, mute=mute), *done.beside]
         return Outcome(
             prepared.name, failure, done.reached, done.code == 0, aftermath(prepared, place).and_wrong(wrong)
         )

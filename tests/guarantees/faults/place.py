@@ -4,6 +4,7 @@ acknowledged.
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,11 @@ from blake3 import blake3
 
 from artstore.domain.names import DEFAULT_ENTITY, DEFAULT_PROJECT
 from artstore.repository import Repository
+from artstore.store.settings import server_root
 from tests.support.reader import Reader
+
+_OF_SERVERS = re.compile(r"\.gitignore|tokens\.json(\.lock)?|audit|\S+\.jsonl")
+"""Names of what a server keeps beside its repository."""
 
 Content = dict[str, list[object]]
 """By path: [executable, digest of the bytes]."""
@@ -128,9 +133,11 @@ class Place:
             if root.exists()
             for path in (root / place).iterdir()
         ]
-        own = (".artifacts", "source", "target", "remote")
+        servers = [Path(server_root(str(root))) for root in (self.store, self.remote)]
+        server = [path.name for folder in servers for path in folder.rglob("*") if not _OF_SERVERS.fullmatch(path.name)]
+        own = (".artifacts", "source", "target", "remote", "token", *(folder.name for folder in servers))
         beside = [path.name for path in self.folder.iterdir() if path.name not in own]
-        return [f"left behind: {name}" for name in store + beside]
+        return [f"left behind: {name}" for name in store + server + beside]
 
 
 def _checked(root: Path, ledger: Ledger) -> Findings:

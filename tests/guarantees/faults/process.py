@@ -27,6 +27,11 @@ TIMEOUT = 60
 
 _NULL = "/dev/null"
 _PR_SET_PTRACER = 0x59616D61  # prctl(2): where Yama restricts ptrace, let any process of ours attach
+_LATER = (
+    "concurrent.futures.thread", "configparser", "difflib", "filelock", "getpass", "mmap", "shlex",
+    "anyio._backends._asyncio", "uvicorn.lifespan.on", "uvicorn.loops.auto",
+)  # fmt: skip
+"""What commands and servers import when they need it."""
 _CALLS: dict[str, Callable[[int], object]] = {
     "openat": lambda fd: os.close(os.open(_NULL, os.O_RDONLY)),
     "read": lambda fd: os.read(fd, 1),
@@ -48,13 +53,19 @@ class Result(NamedTuple):
     err: str
     reached: bool = True
     """whether the fault happened"""
+    beside: tuple[str, ...] = ()
+    """what was wrong with the server that the command talked to"""
 
 
 class Started(NamedTuple):
     pid: int
     folder: Path
 
+    def has_ended(self) -> bool:
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
     def result(self) -> Result:
+        """Wait for its end."""
         code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         out, err = ((self.folder / name).read_text(errors="replace") for name in ("out", "err"))
         return Result(code, out, err)
@@ -141,7 +152,7 @@ def import_all() -> None:
     """
     found = [module.name for module in pkgutil.walk_packages(artstore.__path__, "artstore.")]
     ours = [name for name in found if not any(f".{part}." in name for part in ("frameworks", "integration", "faces"))]
-    for name in (*ours, "concurrent.futures.thread", "configparser", "difflib", "filelock", "getpass", "mmap", "shlex"):
+    for name in (*ours, *_LATER):
         if not name.endswith("__main__"):
             importlib.import_module(name)
 

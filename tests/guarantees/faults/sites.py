@@ -21,6 +21,7 @@ from tests.guarantees.faults.place import Place
 from tests.guarantees.faults.process import Result
 from tests.guarantees.faults.strace import environment
 from tests.guarantees.faults.trial import (
+    COMMANDS,
     Outcome,
     Prepared,
     aftermath,
@@ -169,6 +170,7 @@ def main() -> int:
     parser = arguments(__doc__)
     parser.add_argument("--once", action="store_true", help="as the tests do: a line in one command, some answers")
     parser.add_argument("--only", help="only failures whose name in a report matches this pattern")
+    parser.set_defaults(commands=",".join(name for name, command in COMMANDS.items() if not command.is_served))
     options = parser.parse_args()
     with scratch_folder(options.folder) as scratch:
         return played(fails(options.commands.split(","), scratch, once=options.once, only=options.only), report)

@@ -6,7 +6,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +22,11 @@ CALLS = (
     "unlink", "unlinkat", "rmdir", "mkdir", "mkdirat", "getdents64", "newfstatat", "fstat", "statx", "flock",
 )  # fmt: skip
 """Every call by which the package reads or changes a file system."""
+
+READING = ("read", "readv", "pread64", "getdents64", "newfstatat", "fstat", "statx")
+"""Those that only read."""
+ANSWER = "sendto"
+"""The call by which a server answers."""
 
 _BEGIN = re.compile(r"(\d+) +(\w+)\((.*)")
 _VARIES = re.compile(r"\.[0-9a-f]{12}\.\d+\.\d+\.\d+\.[0-9a-f]{8}|[0-9a-f]{56,}|\.new-[0-9a-f]+")
@@ -61,23 +67,36 @@ def run(arguments: list[str], place: Place) -> Result:
     return process.start(arguments, environment(place), place.folder.parent).result()
 
 
-def _traced(
-    arguments: list[str], place: Place, options: list[str], before: Callable[[], None] = lambda: None
+Traced = Callable[[list[str], Callable[[], None]], tuple[Result, list[str]]]
+"""Runs something under strace: from strace's options, and what is done first, its result and the lines of the trace."""
+
+
+def traced(
+    arguments: list[str], place: Place, options: list[str], before: Callable[[], None]
 ) -> tuple[Result, list[str]]:
-    """Run it under strace; the result, and the lines of the trace."""
+    """Run the command line under strace."""
     folder = place.folder.parent
     started = process.start(arguments, environment(place), folder, stopped=True, before=before)
-    os.waitpid(started.pid, os.WUNTRACED)  # it has stopped itself
-    command = ["strace", "-f", "-qq", "-p", str(started.pid), "-o", str(folder / "trace"), *options]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as tracer:
-        while _tracer_of(started.pid) == "0" and tracer.poll() is None:
-            time.sleep(0.001)
-        os.kill(started.pid, signal.SIGCONT)
+    with attached(started.pid, options, folder / "trace") as lines:
         result = started.result()
+    return result._replace(reached=result.code == -signal.SIGKILL), lines
+
+
+@contextmanager
+def attached(pid: int, options: list[str], trace: Path) -> Iterator[list[str]]:
+    """Let a process that has stopped itself go on under strace; it must end in the block. Then the lines are there."""
+    os.waitpid(pid, os.WUNTRACED)
+    lines: list[str] = []
+    command = ["strace", "-f", "-qq", "-p", str(pid), "-o", str(trace), *options]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as tracer:
+        while _tracer_of(pid) == "0" and tracer.poll() is None:
+            time.sleep(0.001)
+        os.kill(pid, signal.SIGCONT)
+        yield lines
         _, err = tracer.communicate(timeout=process.TIMEOUT)
     if tracer.returncode:
         raise RuntimeError(f"strace: {err}")
-    return result, (folder / "trace").read_text(errors="replace").splitlines()
+    lines += trace.read_text(errors="replace").splitlines()
 
 
 def _tracer_of(pid: int) -> str:
@@ -85,11 +104,11 @@ def _tracer_of(pid: int) -> str:
     return status.partition("TracerPid:")[2].split()[0]
 
 
-def points(arguments: list[str], place: Place) -> list[Point]:
-    """Every call of the command that touches the place, in order; it has to work on this copy of it."""
-    done, lines = _traced(arguments, place, ["-y", "-e", "trace=" + ",".join(CALLS)])
-    if done.code:
-        raise RuntimeError(f"{arguments} fails without any fault: {done}")
+def points(run: Traced, place: Place) -> list[Point]:
+    """Every call that touches the place, in order, and every answer of a server; it has to work on this copy."""
+    done, lines = run(["-y", "-e", "trace=" + ",".join((*CALLS, ANSWER))], lambda: None)
+    if done.code or done.beside:
+        raise RuntimeError(f"it fails without any fault: {done}")
     counts: dict[tuple[str, str], int] = {}
     found: list[tuple[str, str, int, str]] = []
     for line in lines:
@@ -97,7 +116,7 @@ def points(arguments: list[str], place: Place) -> list[Point]:
             continue  # the second half of a call, or a signal
         thread, call, rest = match.groups()
         counts[thread, call] = number = counts.get((thread, call), 0) + 1
-        if str(place.folder) in rest:
+        if str(place.folder) in rest or call == ANSWER:
             found.append((thread, call, number, _readable(rest, place)))
     first = next(iter(counts))[0]
     return _pointed(found, first, {call: number for (thread, call), number in counts.items() if thread == first})
@@ -114,6 +133,8 @@ def _pointed(found: list[tuple[str, str, int, str]], first: str, in_first: dict[
 
 def _readable(rest: str, place: Place) -> str:
     folder = str(place.folder)
+    if folder not in rest:
+        return "an answer"
     shown = [part.removeprefix(folder) for part in re.findall(r'[<"]([^>"]*)[>"]', rest) if folder in part]
     return _VARIES.sub("…", " → ".join(shown))[:110]
 
@@ -123,9 +144,9 @@ def _pad(point: Point) -> None:
         process.pad_threads(point.call, point.padding)
 
 
-def inject(arguments: list[str], place: Place, point: Point, fault: str, *, from_then_on: bool = False) -> Result:
-    """Run the command with a fault (`signal=KILL`, `error=EIO`) at a point."""
+def inject(run: Traced, point: Point, fault: str, *, from_then_on: bool = False) -> Result:
+    """Run it with a fault (`signal=KILL`, `error=EIO`) at a point."""
     when = f"{point.number}+" if from_then_on else str(point.number)
     options = ["-e", f"trace={point.call}", "-e", f"inject={point.call}:{fault}:when={when}"]
-    done, lines = _traced(arguments, place, options, partial(_pad, point))
-    return done._replace(reached=done.code == -signal.SIGKILL or any("(INJECTED)" in line for line in lines))
+    done, lines = run(options, partial(_pad, point))
+    return done._replace(reached=done.reached or any("(INJECTED)" in line for line in lines))

@@ -6,18 +6,22 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from tests.guarantees.faults import strace
-from tests.guarantees.faults.commands import COMMANDS, Command
+from tests.guarantees.faults import served, strace
+from tests.guarantees.faults.commands import COMMANDS as LOCAL
+from tests.guarantees.faults.commands import Command
 from tests.guarantees.faults.place import Findings, Ledger, Place
 from tests.guarantees.faults.process import Result, import_all, in_child
+from tests.guarantees.faults.served_commands import COMMANDS as SERVED
 from tests.guarantees.faults.strace import Point
 
 T = TypeVar("T")
 WORKERS = 2
+COMMANDS = {**LOCAL, **SERVED}
 
 
 class Prepared(NamedTuple):
@@ -43,14 +47,27 @@ class Prepared(NamedTuple):
             yield place
 
     def run(self, place: Place) -> Result:
-        return strace.run(self.command.arguments(place), place)
+        """The command without any fault."""
+        return (served if self.command.is_served else strace).run(self.command.arguments(place), place)
+
+    def points(self, place: Place) -> list[Point]:
+        """Every call at which a fault may be injected."""
+        return strace.points(self._traced(place), place)
+
+    def inject(self, place: Place, point: Point, fault: str, *, from_then_on: bool = False) -> Result:
+        """The command, or the server to which it talks, with a fault."""
+        return strace.inject(self._traced(place), point, fault, from_then_on=from_then_on)
+
+    def _traced(self, place: Place) -> strace.Traced:
+        run = served.traced if self.command.is_served else strace.traced
+        return partial(run, self.command.arguments(place), place)
 
 
 def prepare(name: str, scratch: Path) -> tuple[Prepared, list[Point]]:
     """Make a command's place, and list its calls."""
     prepared = prepared_place(name, scratch)
     with prepared.fresh() as copy:
-        return prepared, strace.points(prepared.command.arguments(copy), copy)
+        return prepared, prepared.points(copy)
 
 
 def prepared_place(name: str, scratch: Path) -> Prepared:

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 from artstore.errors import NoSpace
 from artstore.repository import Repository
@@ -63,7 +64,7 @@ class Writer:
                 for name, live in self._live.items():
                     while len(live) > 2:
                         self._delete(repository, name, live.pop(0))
-                repository.gc(now=True)
+                self._collect(repository, now=True)
                 self._take_room()
 
     def _act(self, repository: Repository, scratch: Place) -> None:
@@ -76,7 +77,7 @@ class Writer:
         elif len(live) > _KEPT or (len(live) > 2 and self._chance.random() < 0.3):
             self._delete(repository, name, live.pop(0))
         else:
-            repository.gc(now=self._chance.random() < 0.5)
+            self._collect(repository, now=self._chance.random() < 0.5)
 
     def _save(self, repository: Repository, scratch: Place, name: str) -> None:
         self._saves += 1
@@ -94,6 +95,9 @@ class Writer:
     def _delete(self, repository: Repository, name: str, number: int) -> None:
         self._note("deleting", name, number)
         repository.delete(f"{name}:v{number}", delete_aliases=True)
+
+    def _collect(self, repository: Repository, *, now: bool) -> None:
+        repository.gc(now=now)
 
 
 def acknowledged(lines: list[str], later: list[str]) -> Ledger:
@@ -120,12 +124,16 @@ def _content(seed: str) -> Content:
     return content_from(files(seed))
 
 
-def main() -> None:
-    root, ledger, seed = sys.argv[1:]
-    writer = Writer(Path(root), Path(ledger), seed)
+def work(writer: Writer) -> NoReturn:
+    """One thing after another."""
     with tempfile.TemporaryDirectory() as scratch:
         while True:
             writer.step(Place(Path(scratch)))
+
+
+def main() -> None:
+    root, ledger, seed = sys.argv[1:]
+    work(Writer(Path(root), Path(ledger), seed))
 
 
 if __name__ == "__main__":
