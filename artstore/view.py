@@ -203,9 +203,10 @@ class View:
 
     def catalog(self, *, damaged: list[Damage] | None = None) -> Catalog:
         """A summary of all runs and links. If a log can't be read, its error is added to `damaged`, if given."""
+        from artstore.operations.finding.caches import cache_of
         from artstore.operations.finding.catalog import Catalog
 
-        return Catalog(self.objects.here, self.runs, self.refs, damaged=damaged)
+        return Catalog(cache_of(self.objects.here), self.runs, self.refs, damaged=damaged)
 
     def lineage(
         self, start: Version | RunState, *, depth: int | None = None, direction: str = "both", breadth: int | None = None

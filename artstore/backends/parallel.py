@@ -18,12 +18,12 @@ Answer = TypeVar("Answer")
 def together(call: Callable[[Item], Answer], items: Iterable[Item], *, most: int) -> Generator[Answer, None, None]:
     """Call a function for each item, at most `most` calls at once, and yield the answers in order.
 
-    For a single item the call is made in this thread. After the first error or an interrupt, calls that haven't begun
-    are dropped, and this waits for the others. If the caller may raise an error between two answers, it must wrap this
-    in `contextlib.closing`, or the calls go on after the error.
+    For a single item, or with `most` = 1, the calls are made in this thread. After the first error or an interrupt,
+    calls that haven't begun are dropped, and this waits for the others. If the caller may raise an error between two
+    answers, it must wrap this in `contextlib.closing`, or the calls go on after the error.
     """
     items = list(items)
-    if len(items) < 2:
+    if len(items) < 2 or most == 1:
         yield from map(call, items)
         return
     from concurrent.futures import ThreadPoolExecutor  # takes 6 ms, so only if there are several items

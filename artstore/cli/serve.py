@@ -2,7 +2,7 @@
 
 import click
 
-from artstore.cli.output import open_repository
+from artstore.cli.served import served_option, served_place
 from artstore.errors import NotFound, StorageError
 
 
@@ -15,6 +15,7 @@ from artstore.errors import NotFound, StorageError
 @click.option("--previews", multiple=True, metavar="PROJECT", help="Show viewers of this project its files on pages.")
 @click.option("--proxy", metavar="HOST", help="The IP address of a proxy with TLS, which says who the clients are.")
 @click.option("--proxy-user", metavar="HEADER", help="The header in which the proxy names the user of pages.")
+@served_option
 def serve_command(
     listen: str,
     protect: tuple[str, ...],
@@ -22,6 +23,7 @@ def serve_command(
     previews: tuple[str, ...],
     proxy: str | None,
     proxy_user: str | None,
+    place: str | None,
 ) -> None:
     """Serve this repository to clients with tokens, until interrupted.
 
@@ -30,6 +32,9 @@ def serve_command(
 
     People log in on its pages with the same tokens. Viewers see names, metrics and lists of files, and not a byte of a
     file. With --previews the pages of a project show them files too, which gives these away.
+
+    With --from this is another folder or a bucket, whose large files clients get from the bucket itself. A bucket's
+    tokens and audit are kept for this user on this host: `token` and `audit` take --from, too.
     """
     try:
         from artstore.server.serving import Serving
@@ -37,11 +42,8 @@ def serve_command(
         raise NotFound(
             f"serving needs {error.name}, which is not installed here", hint="`pip install 'artstore[server]'`"
         ) from error
-    with open_repository() as repository:
-        serving = Serving(
-            repository.storage.root, repository.settings, protect, accel, previews=previews, proxy=proxy,
-            proxy_user=proxy_user,
-        )  # fmt: skip
+    of = served_place(place)
+    serving = Serving(of.place, of.settings, protect, accel, previews=previews, proxy=proxy, proxy_user=proxy_user)
     try:
         serving.run(listen, told=lambda address: click.echo(f"{address}  (Ctrl-C stops it)"))
     except KeyboardInterrupt:

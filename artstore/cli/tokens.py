@@ -9,7 +9,8 @@ import click
 
 from artstore.cli import output
 from artstore.cli.commands import Commands
-from artstore.cli.output import answer, json_option, listing, open_view, print_json, table
+from artstore.cli.output import answer, json_option, listing, print_json, table
+from artstore.cli.served import served_option, served_place
 from artstore.domain.names import printable
 from artstore.domain.retention import seconds
 from artstore.domain.roles import Role, pattern_of
@@ -18,8 +19,6 @@ from artstore.errors import Damage, InvalidValue
 from artstore.server.audit import Audit, Head, Record
 from artstore.server.folder import server_folder
 from artstore.server.tokens import Token, Tokens
-
-_served_option = click.option("--from", "place", metavar="PLACE", help="Of the repository at this path or URL instead.")
 
 
 @click.group("token", cls=Commands)
@@ -46,7 +45,7 @@ def token_command() -> None:
 )
 @click.option("--expires", metavar="TIME", help="When it ends, such as 12h, 30d or 52w from now.  [default: never]")
 @click.option("--note", default="", help="What it is for.")
-@_served_option
+@served_option
 @json_option
 def create_command(
     name: str, role: str, projects: tuple[str, ...], expires: str | None, note: str, place: str | None, as_json: bool
@@ -56,9 +55,9 @@ def create_command(
     NAME becomes the author of what is done with the token. The holder of a token that was revoked or has expired may
     get another one with the same name.
     """
-    with open_view(place) as view:
-        patterns = tuple(pattern_of(pattern, view.settings.entity) for pattern in projects)
-        tokens = Tokens(server_folder(view.storage))
+    served = served_place(place)
+    patterns = tuple(pattern_of(pattern, served.settings.entity) for pattern in projects)
+    tokens = Tokens(server_folder(served.storage))
     life = seconds(expires) if expires is not None else None
     secret = tokens.create(name, Role.named(role), patterns, life, note)
     token = tokens.find(secret)
@@ -72,12 +71,11 @@ def create_command(
 
 
 @token_command.command("ls")
-@_served_option
+@served_option
 @json_option
 def ls_command(place: str | None, as_json: bool) -> None:
     """List the tokens, also those that expired or were revoked."""
-    with open_view(place) as view:
-        tokens = Tokens(server_folder(view.storage)).all()
+    tokens = Tokens(server_folder(served_place(place).storage)).all()
     rows = [
         (
             token.name, str(token.grant.role), _projects(token), token.status(), output.day(token.created),
@@ -92,12 +90,11 @@ def ls_command(place: str | None, as_json: bool) -> None:
 
 @token_command.command("revoke")
 @click.argument("name")
-@_served_option
+@served_option
 @json_option
 def revoke_command(name: str, place: str | None, as_json: bool) -> None:
     """End a token: the server refuses the next request with it."""
-    with open_view(place) as view:
-        token = Tokens(server_folder(view.storage)).revoke(name)
+    token = Tokens(server_folder(served_place(place).storage)).revoke(name)
     answer(as_json, _plain(token), f"revoked the token of {name}")
 
 
@@ -121,7 +118,7 @@ def _plain(token: Token) -> dict[str, Any]:
 )
 @click.option("--check", is_flag=True, help="Check that no record was changed, and print where each file ends.")
 @click.option("--head", "heads", multiple=True, metavar="HEAD", help="With --check: an end that was printed before.")
-@_served_option
+@served_option
 @json_option
 @click.pass_context
 def audit_command(
@@ -138,8 +135,7 @@ def audit_command(
         raise InvalidValue("--head can be used with --check only")
     if check and (token or since or number):
         raise InvalidValue("--check checks all records: it can't be combined with --token, --since and -n")
-    with open_view(place) as view:
-        audit = Audit(server_folder(view.storage))
+    audit = Audit(server_folder(served_place(place).storage))
     if check:
         _check(ctx, audit, [_head(text) for text in heads], as_json)
         return

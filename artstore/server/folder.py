@@ -4,11 +4,20 @@ import os
 
 from artstore.backends.files import check_private, write_file
 from artstore.backends.homes import state_folder
-from artstore.backends.storage import FolderStorage, Storage, is_url
+from artstore.backends.places import is_served
+from artstore.backends.storage import FolderStorage, Storage
 from artstore.domain.names import printable
+from artstore.domain.redaction import redacted
 from artstore.errors import InvalidValue, translated
 from artstore.store.layout import check_format
 from artstore.store.settings import server_root
+
+
+def check_servable(place: str) -> None:
+    """Raise InvalidValue if another host serves the repository at a place. Nothing is contacted."""
+    if is_served(place):
+        what = f"{printable(redacted(place))} is served by another host"
+        raise InvalidValue(what, hint="do this there: its tokens and its audit are kept beside the repository")
 
 
 def server_folder(storage: Storage) -> str:
@@ -19,9 +28,6 @@ def server_folder(storage: Storage) -> str:
     """
     if isinstance(storage, FolderStorage):
         return server_root(storage.root)
-    if is_url(storage.root) and storage.root.lower().startswith(("http://", "https://")):
-        what = f"{printable(storage.root)} is served by another host"
-        raise InvalidValue(what, hint="its tokens and its audit are kept there, beside the repository")
     return os.path.join(state_folder(), "servers", check_format(storage, "read").id)
 
 

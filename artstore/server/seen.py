@@ -5,12 +5,12 @@ given: an object only if it was reached through something that the holder of the
 """
 
 import os
+from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from threading import Lock
 from typing import Any, BinaryIO, NoReturn, cast
 
-from artstore.backends.storage import FolderStorage
 from artstore.domain.changes import LogEntry
 from artstore.domain.collection import Path, State, nfc
 from artstore.domain.digest import BLOB, Digest, ObjectKind
@@ -30,6 +30,7 @@ from artstore.domain.run import RunPath, RunState
 from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, FileChange
 from artstore.errors import Damage, DamagedLog, InvalidValue, NoEntry, NotFound, Refused
 from artstore.operations.changing.retention import Kept
+from artstore.operations.finding.caches import CatalogCache, MemoryCache, cache_of, numbers_as_stamps
 from artstore.operations.finding.catalog import Catalog
 from artstore.operations.finding.lookup import Home, Lookup, Version
 from artstore.operations.upkeep.usage import Usage
@@ -47,6 +48,8 @@ from artstore.view import View
 
 _SCOPES = 16
 """How many summaries are kept, each for all who see the same projects."""
+_READ_AT_ONCE = 8
+"""Logs of a bucket that are read at once."""
 ASK = "ask who runs this server for the role reader"
 
 
@@ -245,34 +248,32 @@ class _SeenStore(Store):
 
 
 class Caches:
-    """Summaries of the runs and links that some see: for the same projects they are the same. In memory only."""
+    """Summaries of the runs and links that some see: for the same projects they are the same."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, dict[str, bytes]] = OrderedDict()
         self._lock = Lock()
 
-    def of(self, access: Access, here: FolderStorage) -> FolderStorage:
-        """A place for the catalog of what somebody sees, in place of the repository's own cache, which has all."""
+    def of(self, access: Access, store: Store) -> CatalogCache:
+        """The cache for the catalog of what somebody sees: that of a repository on this host if they see all of it.
+
+        The others are in memory only. In a bucket, one listing tells which logs have new entries.
+        """
+        here = cache_of(store.objects.here)
+        if here is not None and access.sees_all:
+            return here
         with self._lock:
             kept = self._kept.setdefault(access.scope, {})
             self._kept.move_to_end(access.scope)
             while len(self._kept) > _SCOPES:
                 self._kept.popitem(last=False)
-        return cast(FolderStorage, _Cache(here, kept))
+        if here is not None:
+            return MemoryCache(kept, here.stamps, local=here.local, at_once=here.at_once)
 
+        def stamps(kind: str, folders: list[str]) -> "array[int]":
+            return numbers_as_stamps(store.heads([kind]), folders)
 
-class _Cache:
-    def __init__(self, here: FolderStorage, kept: dict[str, bytes]) -> None:
-        self.local, self.path = here.local, here.path
-        self._kept = kept
-
-    def read(self, path: str, *, own: bool = False) -> bytes:
-        if path not in self._kept:
-            raise FileNotFoundError(path)
-        return self._kept[path]
-
-    def replace(self, path: str, data: bytes) -> None:
-        self._kept[path] = data
+        return MemoryCache(kept, stamps, local=False, at_once=_READ_AT_ONCE)
 
 
 class _SeenLookup(Lookup):
@@ -401,10 +402,7 @@ class Seen(View):
 
     def catalog(self, *, damaged: list[Damage] | None = None) -> Catalog:
         """A summary of the runs and links that are seen. The repository's cache is for those who see all."""
-        here = self._all.objects.here
-        if here is not None and not self._sight.access.sees_all:
-            here = self._caches.of(self._sight.access, here)
-        return Catalog(here, self.runs, self.refs, damaged=damaged)
+        return Catalog(self._caches.of(self._sight.access, self._all), self.runs, self.refs, damaged=damaged)
 
     def usage(self, *, damaged: list[Damage] | None = None) -> Usage:
         """The disk use of all. Raises Refused unless all is seen."""

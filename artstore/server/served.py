@@ -1,10 +1,13 @@
 """The repository that is served, opened for requests: each borrows a handle, and all share what is kept in memory."""
 
+import os
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
+from artstore.backends.homes import cache_folder
+from artstore.backends.storage import FolderStorage
 from artstore.domain.collection import State
 from artstore.errors import DamagedLog
 from artstore.server.reach import Reach
@@ -22,6 +25,8 @@ class Served:
     def __init__(self, place: str, settings: Settings) -> None:
         self.place = place
         self.settings = settings
+        self._cache = FolderStorage(os.path.join(cache_folder(), "servers"))
+        """where indexes of a bucket's packs are kept"""
         self.reach = Reach()
         self._free: list[Store] = []
         self._lock = Lock()
@@ -40,7 +45,8 @@ class Served:
             store = self._free.pop() if self._free else None
         if store is None:
             storage = storage_at(self.place, None)
-            store = Store(storage, check_format(storage, "read"), self.settings.identity)
+            cache = None if isinstance(storage, FolderStorage) else self._cache
+            store = Store(storage, check_format(storage, "read"), self.settings.identity, cache=cache)
         try:
             if refresh:
                 store.objects.packs.refresh()

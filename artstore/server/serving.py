@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import uvicorn
 
+from artstore.backends.storage import FolderStorage
 from artstore.domain.roles import PROTECTED, pattern_of
 from artstore.errors import InvalidValue, Refused
 from artstore.server.application import application
 from artstore.server.audit import Audit
 from artstore.server.connections import ServedConnection
-from artstore.server.folder import server_folder
+from artstore.server.folder import check_servable, server_folder
 from artstore.server.protocol import parts_of
 from artstore.server.proxy import Proxied, header_named, proxy_at
 from artstore.server.served import Served
@@ -41,20 +42,23 @@ class Serving:
         """Prepare to serve. Raises Refused for a partial clone: its server would fetch what it lacks.
 
         Args:
+            place: The path of a folder, or the URL of a bucket.
+            settings: Of the user who serves it: names of projects without an entity are read by these.
             protected: Aliases that promoters move.
             proxied: The proxy's internal location of this repository, from which it sends large blobs.
             previews: Patterns of projects in which viewers see previews of files on the pages.
             proxy: The IP address of a proxy, whose word on clients' addresses and TLS is taken.
             proxy_user: The header in which the proxy names the user: each has the token of that name on the pages.
         """
-        partial = [name for name, remote in settings.remotes().items() if remote.partial]
-        if partial:
-            hint = f"`artstore pull {partial[0]}` of everything makes it whole"
-            raise Refused(f"this is a partial clone: bytes that it lacks are at '{partial[0]}'", hint=hint)
+        check_servable(place)
         served = Served(place, settings)
-        self._parts = parts_of(served, protected or PROTECTED, proxied)
         with served.store() as store:
             folder = server_folder(store.storage)
+            if isinstance(store.storage, FolderStorage):
+                _refuse_partial(Settings(store.storage.root))
+            elif proxied is not None:
+                raise InvalidValue("a proxy sends files of a folder, not of a bucket", hint="leave out --accel")
+        self._parts = parts_of(served, protected or PROTECTED, proxied)
         self._tokens, self._audit = Tokens(folder), Audit(folder)
         self._previews = tuple(pattern_of(pattern, settings.entity) for pattern in previews)
         self._proxy = proxy and proxy_at(proxy)
@@ -86,6 +90,14 @@ class Serving:
                 timeout_graceful_shutdown=_GRACE,
             )  # fmt: skip
             uvicorn.Server(config).run(sockets=[listener])
+
+
+def _refuse_partial(settings: Settings) -> None:
+    """Raise Refused if the repository with these settings is a partial clone."""
+    partial = [name for name, remote in settings.remotes().items() if remote.partial]
+    if partial:
+        hint = f"`artstore pull {partial[0]}` of everything makes it whole"
+        raise Refused(f"this is a partial clone: bytes that it lacks are at '{partial[0]}'", hint=hint)
 
 
 def _address(listen: str) -> tuple[str, int]:

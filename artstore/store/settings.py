@@ -109,9 +109,9 @@ class Settings:
         self._path = os.path.join(self._root, "config")
         self._values = self._parsed(self._text()) if root is not None else {}
         self.given: set[tuple[str, str]] = set()
+        """(name, place) of remotes that the user gave to this handle: it contacts them, whoever may write `config`"""
         self.typed: set[str] = set()
         """places of remotes that the user named in this process: a token of the environment may be sent there"""
-        """(name, place) of remotes that the user gave to this handle: it contacts them, whoever may write `config`"""
 
     def _text(self) -> str:
         """The text of `config`, or "" if there is none."""

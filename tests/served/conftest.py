@@ -8,23 +8,14 @@ import pytest
 from artstore.domain.roles import Role
 from artstore.repository import Repository
 from tests.support.checks import check
-from tests.support.folders import make_tree
+from tests.support.matrix import two_projects
 from tests.support.served import Asking, Server, serving
-
-SECRET = b"the label of nobody\n"
-BIG = b"large and secret\n" * 100_000
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("served")
-    for project in ("vision", "hidden"):
-        files = {"train.csv": f"{project}\n", "deep/label": SECRET, "big.bin": project.encode() + BIG}
-        make_tree(folder / project, files)
-    with Repository.init(str(folder / ".artifacts")) as repository:
-        for project in ("vision", "hidden"):
-            long = "a long story of " + project * 1000
-            repository.put(str(folder / project), f"{project}/data", type="dataset", description=long)
+    two_projects(folder)
     with serving(folder) as server:
         yield server
     check(folder / ".artifacts")

@@ -4,7 +4,7 @@ import json
 
 from artstore.domain.codec import encode_json
 from artstore.domain.digest import BLOB, TREE, VERSION, from_hex
-from tests.served.conftest import BIG, SECRET
+from tests.support.matrix import BIG, SECRET
 from tests.support.served import Asking, Server
 
 VISION, HIDDEN = "refs/local/vision/data", "refs/local/hidden/data"

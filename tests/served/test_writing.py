@@ -9,8 +9,8 @@ from artstore.domain.codec import encode_json
 from artstore.domain.digest import BLOB, TREE, VERSION, Digest, from_hex
 from artstore.repository import Repository
 from artstore.store.logs import rewritten
-from tests.served.conftest import SECRET
 from tests.support.folders import make_tree
+from tests.support.matrix import SECRET
 from tests.support.served import Asking, Server, objects_of
 
 HIDDEN = "refs/local/hidden/data"

@@ -34,6 +34,8 @@ class Server(NamedTuple):
     url: str
     pid: int
     process: "subprocess.Popen[str]"
+    state: str
+    """the folder of its tokens and its audit"""
 
     @property
     def root(self) -> Path:
@@ -42,11 +44,6 @@ class Server(NamedTuple):
     def token(self, name: str, role: Role, *projects: str) -> "Asking":
         """A new token, and who asks with it."""
         return Asking(self.url, self.tokens.create(name, role, projects))
-
-    @property
-    def state(self) -> str:
-        """The folder of its tokens and its audit."""
-        return server_folder(FolderStorage(str(self.root)))
 
     @property
     def tokens(self) -> Tokens:
@@ -59,15 +56,25 @@ class Server(NamedTuple):
 
 @contextmanager
 def serving(
-    folder: Path, *options: str, setup: str = "", dies: bool = False, listen: str = "127.0.0.1:0"
+    folder: Path,
+    *options: str,
+    setup: str = "",
+    dies: bool = False,
+    listen: str = "127.0.0.1:0",
+    state: str | None = None,
+    **variables: str,
 ) -> Iterator[Server]:
-    """Serve the repository in a folder with a process of its own, which first runs `setup`. It may be one that dies."""
+    """Serve the repository in a folder with a process of its own, which first runs `setup`. It may be one that dies.
+
+    With `--from` among the options it serves another place, whose tokens are in the folder `state`.
+    """
     command = [sys.executable, "-c", f"{setup}\n{MAIN}", "serve", "--listen", listen, *options]
-    told = environment(folder)
+    told = environment(folder, **variables)
+    state = state or server_folder(FolderStorage(str(folder / ".artifacts")))
     with subprocess.Popen(command, cwd=folder, env=told, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            yield Server(folder, process.stdout.readline().split()[0], process.pid, process)
+            yield Server(folder, process.stdout.readline().split()[0], process.pid, process, state)
         finally:
             if dies:
                 process.kill()

@@ -1,76 +1,198 @@
 """A bucket behind a server: clients get bytes by role, and large files from the bucket itself, for a minute."""
 
 import http.client
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from artstore.api.recording import start
 from artstore.domain.roles import Role
 from artstore.repository import Repository
 from artstore.server.folder import server_folder
-from artstore.server.tokens import Tokens
+from artstore.server.protocol import OPERATIONS
 from artstore.store.layout import storage_at
-from tests.support.commands import environment
+from tests.support.addresses import as_expected, everything
+from tests.support.commands import Cli, environment
 from tests.support.folders import make_tree
-from tests.support.served import Asking
-from tests.support.servers import SeaweedFS
+from tests.support.matrix import PROJECTS, REQUESTS, SECRET, Known, name_of, two_projects
+from tests.support.served import Asking, Server, serving
+from tests.support.servers import S3Proxy, SeaweedFS
+from tests.support.team import Team, needles
 
-SERVE = """
-import sys
-from artstore.server.serving import Serving
-from artstore.store.settings import Settings
-Serving(sys.argv[1], Settings(None)).run("127.0.0.1:0", lambda address: print(address, flush=True))
-"""
 LARGE = b"weights\n" * 300_000
 
 
-def test_a_large_file_comes_from_the_bucket_by_an_address_for_a_minute(
-    tmp_path: Path, server: SeaweedFS, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    keys = {"AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key}
-    home = environment(tmp_path, **keys)
-    for name, value in (home | {"XDG_STATE_HOME": str(tmp_path / "state")}).items():
+class Bucket:
+    """A part of a bucket, and what reaches it."""
+
+    def __init__(self, server: SeaweedFS, name: str, endpoint: str | None = None) -> None:
+        self.keys = {"AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key}
+        self.url = f"s3://{server.bucket}/{name}?endpoint={endpoint or server.endpoint}&region={server.region}"
+
+    def fill(self, root: Path) -> None:
+        """Push a repository there, as its remote `bucket`."""
+        with Repository(str(root)) as repository:
+            repository.remotes.add("bucket", self.url, make=True)
+            repository.push("bucket")
+
+    @contextmanager
+    def served(self, folder: Path) -> Iterator[Server]:
+        """Serve it from a folder whose repository has it as the remote `bucket`."""
+        state = server_folder(storage_at(self.url, None))
+        with serving(folder, "--from", "bucket", state=state, **self.keys) as server:
+            yield server
+
+
+@pytest.fixture
+def bucket(tmp_path: Path, server: SeaweedFS, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    found = Bucket(server, tmp_path.name)
+    for name, value in environment(tmp_path, **found.keys).items():
         monkeypatch.setenv(name, value)
-    url = f"s3://{server.bucket}/{tmp_path.name}?endpoint={server.endpoint}&region={server.region}"
-    with Repository.init(str(tmp_path / "mine/.artifacts")) as mine:
+    return found
+
+
+def test_a_large_file_comes_from_the_bucket_by_an_address_for_a_minute(
+    tmp_path: Path, bucket: Bucket, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Repository.init(str(tmp_path / ".artifacts")) as mine:
         mine.put(str(make_tree(tmp_path / "data", {"large": LARGE, "small": "1"})), "p/data")
-        mine.remotes.add("bucket", url, make=True)
-        mine.push("bucket")
         id = mine.find("p/data").id
         digest = next(entry.digest.hex() for path, entry in mine.walk(mine.find("p/data").tree) if path == b"large")
-    tokens = Tokens(server_folder(storage_at(url, None)))
-    assert not (tmp_path / "mine/.artifacts.server").exists(), "tokens of a bucket are in the state folder"
-    secrets = {role: tokens.create(str(role), role) for role in (Role.VIEWER, Role.READER)}
-    command = [sys.executable, "-c", SERVE, url]
-    told = home | {"XDG_STATE_HOME": str(tmp_path / "state")}
-    with subprocess.Popen(command, env=told, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            address = process.stdout.readline().strip()
-            reader, viewer = Asking(address, secrets[Role.READER]), Asking(address, secrets[Role.VIEWER])
-            where = f"/blobs/{digest}?log=refs/local/p/data&id={id}"
-            assert viewer.get(where)[0] == 403
-            _, small = reader.post("/objects", through=[["refs/local/p/data", [id]]], digests=[id])
-            assert small[0][1].hex() == id
-            connection = http.client.HTTPConnection(urlsplit(address).netloc)
-            connection.request("GET", f"/v1{where}", headers={"Authorization": f"Bearer {reader.secret}"})
-            answer = connection.getresponse()
-            location = answer.headers["location"]
-            connection.close()
-            assert answer.status == 302 and "X-Amz-Expires=60" in location and ".pack" not in location
-            assert _read(location) == (200, LARGE) and _read(location, "PUT")[0] == 403, "for reading alone"
-            monkeypatch.setenv("ARTSTORE_TOKEN", reader.secret or "")
-            for name in keys:
-                monkeypatch.delenv(name)
-            clone, _ = Repository.clone(address, str(tmp_path / "clone/.artifacts"))
-            with clone:
-                assert clone.get(clone.find("p/data"), str(tmp_path / "out")).files == 2
-            assert (tmp_path / "out/large").read_bytes() == LARGE
-        finally:
-            process.kill()
+    bucket.fill(tmp_path / ".artifacts")
+    secrets = [
+        cli("token", "create", role, "--role", role, "--from", "bucket", **bucket.keys).out.strip()
+        for role in ("viewer", "reader")
+    ]
+    assert not (tmp_path / ".artifacts.server").exists(), "tokens of a bucket are in the state folder"
+    with bucket.served(tmp_path) as served:
+        viewer, reader = (Asking(served.url, secret) for secret in secrets)
+        where = f"/blobs/{digest}?log=refs/local/p/data&id={id}"
+        assert viewer.get(where)[0] == 403
+        _, small = reader.post("/objects", through=[["refs/local/p/data", [id]]], digests=[id])
+        assert small[0][1].hex() == id
+        connection = http.client.HTTPConnection(urlsplit(served.url).netloc)
+        connection.request("GET", f"/v1{where}", headers={"Authorization": f"Bearer {reader.secret}"})
+        answer = connection.getresponse()
+        location = answer.headers["location"]
+        connection.close()
+        assert answer.status == 302 and "X-Amz-Expires=60" in location and ".pack" not in location
+        assert _read(location) == (200, LARGE) and _read(location, "PUT")[0] == 403, "for reading alone"
+        monkeypatch.setenv("ARTSTORE_TOKEN", reader.secret or "")
+        for name in bucket.keys:
+            monkeypatch.delenv(name)
+        clone, _ = Repository.clone(served.url, str(tmp_path / "clone/.artifacts"))
+        with clone:
+            assert clone.get(clone.find("p/data"), str(tmp_path / "out")).files == 2
+        assert (tmp_path / "out/large").read_bytes() == LARGE
+        with Team(served) as team:
+            pages = team.visitor("looker", Role.VIEWER)
+            assert b"large" in pages.get("/files/local/p/data/0").body
+            assert pages.get("/raw/local/p/data/0?path=large").status == 403
+    told = cli("audit", "--from", "bucket", **bucket.keys).out
+    assert re.search(r"viewer .* 403", told) and re.search(r"reader .* download .* data:v0", told)
+
+
+def test_what_another_host_serves_is_not_served_again(cli: Cli, repo: Repository) -> None:
+    (Path(repo.root) / "config").write_text('[remote "team"]\nurl = https://artifacts.example.org\n')
+    for command in (("serve",), ("token", "ls"), ("token", "create", "ci", "--role", "admin"), ("audit",)):
+        for place in ("team", "https://artifacts.example.org"):
+            answer = cli(*command, "--from", place)
+            assert answer.code == 3 and "is served by another host" in answer.err, (command, answer)
+
+
+def test_the_path_of_large_files_is_for_a_folder(cli: Cli, bucket: Bucket, tmp_path: Path) -> None:
+    Repository.init(str(tmp_path / ".artifacts")).close()
+    bucket.fill(tmp_path / ".artifacts")
+    answer = cli("serve", "--from", "bucket", "--accel", "/stored", **bucket.keys)
+    assert (answer.code, answer.err) == (
+        3, "error: a proxy sends files of a folder, not of a bucket\nhint: leave out --accel\n",
+    )  # fmt: skip
+
+
+@pytest.mark.long
+def test_each_role_may_do_over_a_bucket_what_it_may_over_a_folder(tmp_path: Path, bucket: Bucket) -> None:
+    two_projects(tmp_path)
+    bucket.fill(tmp_path / ".artifacts")
+    with serving(tmp_path) as folder, bucket.served(tmp_path) as served:
+        for role in (None, *Role):
+            answers = [_answers(one, role) for one in (folder, served)]
+            assert answers[0] == answers[1], role
+
+
+def _answers(server: Server, role: Role | None) -> dict[tuple[str, str], Any]:
+    """What a role is answered by each operation, about each project."""
+    known = Known(server.token(f"root{role}", Role.ADMIN))
+    asker = server.stranger() if role is None else server.token(f"one{role}", role, "local/vision")
+    found: dict[tuple[str, str], Any] = {}
+    for operation in OPERATIONS:
+        for project in PROJECTS:
+            writes = role is not None and role >= Role.WRITER
+            transaction = asker.begin() if writes else "0" * 32
+            path, body = REQUESTS[name_of(operation)](known, project, transaction)
+            status, told = asker.ask(operation.method, path, body, Artstore_Transaction=transaction)
+            if role in (None, Role.VIEWER):
+                assert SECRET.decode() not in str(told), (operation, project)
+            status = 200 if status == 302 else status  # the bucket gives large blobs itself
+            found[name_of(operation), project] = status, told if status >= 400 else None
+            if writes:
+                asker.ask("DELETE", f"/transactions/{transaction}")
+    return found
+
+
+@pytest.mark.long
+def test_every_page_over_a_bucket_answers_by_role(tmp_path: Path, bucket: Bucket) -> None:
+    told = environment(tmp_path)
+    command = [sys.executable, "-m", "tests.support.team", str(tmp_path)]
+    subprocess.run(command, check=True, env=told, cwd=Path(__file__).parents[2])
+    bucket.fill(tmp_path / ".artifacts")
+    secrets = {
+        needle: of
+        for needle, of in needles(tmp_path / ".artifacts").items()
+        if needle.decode("latin-1") not in str(tmp_path)
+    }
+    with bucket.served(tmp_path) as served, Team(served) as team:
+        for role in (Role.VIEWER, Role.READER):
+            who, wrong = team.visitor(str(role), role, "local/seen", "local/registry-shared"), []
+            for page, address in everything(tmp_path / ".artifacts"):
+                answer = who.get(address)
+                if not as_expected(page, address, answer, looks=role == Role.VIEWER):
+                    wrong.append((address, str(answer.status)))
+                if role == Role.VIEWER:
+                    wrong += [
+                        (address, of) for needle, of in secrets.items()
+                        if needle in answer.whole() and needle not in address.encode()
+                    ]  # fmt: skip
+            assert wrong == []
+        admin = team.visitor("root", Role.ADMIN)
+        assert admin.get("/storage").status == 200 and b"zquser" in admin.get("/runs").body
+
+
+def test_a_list_of_runs_costs_few_requests_of_the_bucket_unless_there_are_new_entries(
+    tmp_path: Path, server: SeaweedFS, bucket: Bucket
+) -> None:
+    with Repository.init(str(tmp_path / ".artifacts")) as mine:
+        for number in range(20):
+            start(mine.root, id=f"r{number}").finish(0, {})
+    with S3Proxy(server.endpoint) as proxy:
+        bucket = Bucket(server, tmp_path.name, proxy.endpoint)
+        bucket.fill(tmp_path / ".artifacts")
+        with bucket.served(tmp_path) as served, Team(served) as team:
+            admin = team.visitor("root", Role.ADMIN)
+            assert b"r19" in admin.get("/runs").body
+            proxy.reset()
+            assert b"r19" in admin.get("/runs").body and len(proxy.requests) <= 8
+            with Repository(str(tmp_path / ".artifacts")) as mine:
+                start(mine.root, id="later").finish(0, {})
+                mine.push("bucket")
+            proxy.reset()
+            assert b"later" in admin.get("/runs").body and len(proxy.requests) <= 16
 
 
 def _read(location: str, method: str = "GET") -> tuple[int, bytes]:

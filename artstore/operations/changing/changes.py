@@ -25,6 +25,7 @@ from artstore.domain.retention import Policy, Verdict, judge
 from artstore.domain.upserts import no_upsert
 from artstore.domain.wording import near, typed
 from artstore.errors import Conflict, InvalidValue, NotFound
+from artstore.operations.finding.caches import cache_of
 from artstore.operations.finding.catalog import Catalog, LinkRow
 from artstore.operations.finding.lookup import Lookup, Version
 from artstore.operations.saving.properties import latest_is_ours
@@ -52,7 +53,7 @@ class Changes:
         return Reliance(self._objects, self._refs)
 
     def _links_now(self) -> Callable[[str], list[LinkRow]]:
-        return Catalog(self._objects.here, self._store.runs, self._refs).links_of
+        return Catalog(cache_of(self._objects.here), self._store.runs, self._refs).links_of
 
     @cached_property
     def _links_of(self) -> Callable[[str], list[LinkRow]]:

@@ -3,23 +3,24 @@
 It is kept in cache/. Bringing it up to date takes one stat of each log's folder.
 """
 
-import os
 import time
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
+from contextlib import closing
+from functools import cached_property, partial
 from itertools import accumulate
 from typing import NamedTuple
 
 import msgpack
 
-from artstore.backends.storage import FolderStorage
+from artstore.backends.parallel import together
 from artstore.domain.codec import decode, encode_rows
 from artstore.domain.collection import Path
 from artstore.domain.digest import plain_digest
 from artstore.domain.run import RunPath
 from artstore.errors import Damage, DamagedLog, StorageError, UnsupportedFormat
+from artstore.operations.finding.caches import CatalogCache
 from artstore.store.refs import Refs
 from artstore.store.runs import Runs, may_live
 
@@ -156,15 +157,15 @@ class Catalog:
     """
 
     def __init__(
-        self, here: FolderStorage | None, runs: Runs, refs: Refs, *, damaged: list[Damage] | None = None
+        self, cache: CatalogCache | None, runs: Runs, refs: Refs, *, damaged: list[Damage] | None = None
     ) -> None:
         """Prepare a catalog.
 
         Args:
-            here: The folder of the repository, which has a cache; None for a remote.
+            cache: Where rows are kept; None if all logs are read.
             damaged: A log that can't be read is left out, and its error added here. With None it is raised.
         """
-        self._here = here
+        self._cache = cache
         self._runs = runs
         self._refs = refs
         self._damaged = damaged
@@ -227,7 +228,7 @@ class Catalog:
         Cost: decodes the rows of all runs.
         """
         found: dict[str, str] = {}
-        local = self._here is not None and self._here.local
+        local = self._cache is not None and self._cache.local
         for row in map(decoded_run, self._run_table.rows):
             if row.finished is None and row.deleted is None and may_live(row.owner, local):
                 found.update(dict.fromkeys((edge.id for edge in row.edges), row.id))
@@ -291,65 +292,51 @@ class Catalog:
     # -- the cache --
 
     def _brought_up(self, kind: str, folders: Iterable[str], read: Callable[[str], tuple[str, bytes]]) -> _Table:
-        """The rows of all logs of one kind: from the cache if the folder of a log didn't change, else made by `read`."""
+        """The rows of all logs of one kind: from the cache if a log didn't change, else made by `read`."""
         # 1. If the cache has exactly these logs, and none changed, it is right.
         folders = list(folders)
-        known, now, stamps, table = self._load(kind), time.time_ns(), self._stamps(folders), _Table()
+        known, now, table = self._load(kind), time.time_ns(), _Table()
+        stamps = array("q", bytes(8 * len(folders))) if self._cache is None else self._cache.stamps(kind, folders)
         if folders == known.folders and stamps == known.stamps and 0 not in stamps:
             return known
         # 2. Otherwise take each row from the cache, or read the log. A stamp of 0 means: read it again next time.
         positions = {folder: i for i, folder in enumerate(known.folders)}
-        for folder, stamp in zip(folders, stamps, strict=True):
-            at = positions.get(folder, -1)
-            if at >= 0 and known.stamps[at] == stamp != 0:
-                table.add(folder, stamp, known.keys[at], known.rows[at])
-                continue
-            try:
-                table.add(folder, stamp if stamp < now - _YOUNG else 0, *read(folder))
-            except (Damage, UnsupportedFormat) as error:
-                if self._damaged is None:
-                    raise
-                self._damaged.append(error if isinstance(error, Damage) else DamagedLog(error.message, hint=error.hint))
+        kept = [positions.get(folder, -1) for folder in folders]
+        kept = [
+            at if at >= 0 and known.stamps[at] == stamp != 0 else -1 for at, stamp in zip(kept, stamps, strict=True)
+        ]
+        changed = [folder for folder, at in zip(folders, kept, strict=True) if at < 0]
+        at_once = 1 if self._cache is None else self._cache.at_once
+        with closing(together(partial(self._readable, read), changed, most=at_once)) as made:
+            for folder, stamp, at in zip(folders, stamps, kept, strict=True):
+                if at >= 0:
+                    table.add(folder, stamp, known.keys[at], known.rows[at])
+                elif (row := next(made)) is not None:
+                    table.add(folder, stamp if stamp < now - _YOUNG else 0, *row)
         self._save(kind, table)
         return table
 
-    def _stamps(self, folders: list[str]) -> "array[int]":
-        """The modification time of each log's folder, which changes with every entry; 0 if it can't be trusted.
-
-        The stats are relative to the folder above: 1.5 µs each instead of 3.
-        """
-        # An entry that another host writes may not change the modification time that is seen here.
-        if self._here is None or not self._here.local:
-            return array("q", bytes(8 * len(folders)))
-        stamps, above, fd = array("q"), "", -1
+    def _readable(self, read: Callable[[str], tuple[str, bytes]], folder: str) -> tuple[str, bytes] | None:
+        """The key and row of a log; None if it can't be read and errors are gathered."""
         try:
-            for folder in folders:
-                parent, _, name = folder.rpartition("/")
-                if parent != above:
-                    if fd >= 0:
-                        os.close(fd)
-                        fd = -1
-                    above, fd = parent, _opened(self._here.path(parent))
-                try:
-                    stamps.append(os.stat(name, dir_fd=fd).st_mtime_ns if fd >= 0 else 0)
-                except OSError:
-                    stamps.append(0)
-        finally:
-            if fd >= 0:
-                os.close(fd)
-        return stamps
+            return read(folder)
+        except (Damage, UnsupportedFormat) as error:
+            if self._damaged is None:
+                raise
+            self._damaged.append(error if isinstance(error, Damage) else DamagedLog(error.message, hint=error.hint))
+            return None
 
     def _load(self, kind: str) -> _Table:
         try:
-            return _Table() if self._here is None else _Table.decode(self._here.read(f"cache/{kind}.catalog", own=True))
+            return _Table() if self._cache is None else _Table.decode(self._cache.load(kind))
         except (FileNotFoundError, StorageError, Damage, TypeError, ValueError):
             return _Table()
 
     def _save(self, kind: str, table: _Table) -> None:
-        if self._here is None:
+        if self._cache is None:
             return
         try:
-            self._here.replace(f"cache/{kind}.catalog", table.encode())
+            self._cache.save(kind, table.encode())
         except (StorageError, ValueError):
             pass  # the next catalog reads the logs again
 
@@ -363,10 +350,3 @@ def decoded_run(row: bytes) -> RunRow:
     """Decode the row of a run."""
     *fields, edges = msgpack.unpackb(row, use_list=False)
     return RunRow._make((*fields, tuple(map(Edge._make, edges))))
-
-
-def _opened(folder: str) -> int:
-    try:
-        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return -1

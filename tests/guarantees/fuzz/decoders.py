@@ -47,6 +47,7 @@ from artstore.domain.properties import property_digests
 from artstore.domain.tree import PART, check_root, decode_tree, read_folder, totals, tree_digest
 from artstore.domain.version import decode_version
 from artstore.errors import Damage, InvalidValue, NoEntry
+from artstore.operations.finding.caches import FolderCache
 from artstore.operations.finding.catalog import Catalog, decoded_run
 from artstore.operations.saving.sealing import _history_part
 from artstore.store import index
@@ -317,7 +318,7 @@ def fuzz_statcache(data: bytes) -> None:
 
 def fuzz_catalog(data: bytes) -> None:
     refs, found = _logs()
-    table = Catalog(_write("cache/runs.catalog", data), found, refs, damaged=None)._load("runs")
+    table = Catalog(FolderCache(_write("cache/runs.catalog", data)), found, refs, damaged=None)._load("runs")
     for row in table.rows:
         decoded_run(row)
 
