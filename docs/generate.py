@@ -16,6 +16,7 @@ from artstore import errors
 from artstore.cli import _FAMILIES, BUG, cli
 from artstore.domain.roles import COLLECTIONS, RUNS, Role
 from artstore.domain.wire import PREFIX
+from artstore.server import hub
 from artstore.server.protocol import OPERATIONS
 from artstore.web.routes import ROUTES
 from docs import TOP
@@ -139,12 +140,13 @@ def _end(script: Script) -> str:
 
 
 def operation_table() -> str:
-    """Each operation of the protocol and each page, and the roles that may ask for it in a project of their token."""
+    """Each operation and each page, and the roles that may ask for it in a project of their token."""
     protocol = [(f"`{one.method} {PREFIX}{one.path}`", one.least) for one in OPERATIONS]
+    shaped = [(f"`{one.name}`", one.least) for one in hub.OPERATIONS]
     pages = [(f"`GET {one.path}`", one.least) for one in ROUTES]
     rows = [
         f"| {name} | {' | '.join('yes' if role >= least else '' for role in Role)} |"
-        for name, least in protocol + pages
+        for name, least in protocol + shaped + pages
     ]
     heads = " | ".join(str(role) for role in Role)
     return "\n".join([f"| operation | {heads} |", "|---" * (len(Role) + 1) + "|", *rows])

@@ -1,6 +1,6 @@
 """The application: who asks, what answers, and what is written down of it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -10,37 +10,31 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Match, Mount, Route
 
 from artstore.domain.wire import MOST_SENT, PREFIX
-from artstore.errors import (
-    ArtstoreError,
-    AuthenticationError,
-    Conflict,
-    Damage,
-    InvalidValue,
-    NotFound,
-    Refused,
-    StorageError,
-)
+from artstore.errors import ArtstoreError, AuthenticationError, NotFound
+from artstore.server import hub
 from artstore.server.access import Access
-from artstore.server.asking import TooLarge, kind_of
+from artstore.server.asking import told
 from artstore.server.audit import Audit
 from artstore.server.pages import Pages
 from artstore.server.patience import Patient, Room, while_valid
 from artstore.server.protocol import OPERATIONS, About, Asker, Operation, Parts
 from artstore.server.sessions import Sessions
 from artstore.server.tokens import Token, Tokens
-from artstore.server.tries import TooMany, Tries
+from artstore.server.tries import Tries
+from artstore.web.routes import ROUTES
 
 _THREADS = 8
 """Requests that are answered at once, each with a handle of its own."""
 _EXPIRE_EVERY = 60.0
 """Seconds after which abandoned transactions are looked for."""
-_STATUS: list[tuple[type[ArtstoreError], int]] = [
-    (AuthenticationError, 401), (Refused, 403), (NotFound, 404), (Conflict, 409), (TooLarge, 413), (Damage, 422),
-    (InvalidValue, 400), (StorageError, 503),
-]  # fmt: skip
+
+_PAGES = {route.path.split("/")[1] for route in ROUTES}
+"""What the addresses of pages begin with."""
+Telling = Callable[[ArtstoreError], Response]
+"""What makes an answer of an error."""
 
 
 class Door:
@@ -52,18 +46,18 @@ class Door:
         self._audit = audit
         self._room = Room()
 
-    def route(self, operation: Operation) -> Route:
-        """The route of one operation."""
+    def answering(self, operation: Operation, telling: Telling) -> Callable[[Request], Awaitable[Response]]:
+        """What answers requests for one operation, and errors with what `telling` makes of them."""
 
         async def answered(request: Request) -> Response:
             try:
-                return await self._answered(request, operation)
+                return await self._answered(request, operation, telling)
             except ArtstoreError as error:
-                return _told(error)
+                return telling(error)
 
-        return Route(PREFIX + operation.path, answered, methods=[operation.method])
+        return answered
 
-    async def _answered(self, request: Request, operation: Operation) -> Response:
+    async def _answered(self, request: Request, operation: Operation, telling: Telling) -> Response:
         token = await self._token(request)
         asker = Asker(request, Access(token.name, token.grant), self._parts, About())
         try:
@@ -74,7 +68,7 @@ class Door:
             async with self._room.taken(_room_of(request)):
                 response = await operation.answer(asker)
         except ArtstoreError as error:
-            response = _told(error)
+            response = telling(error)
         if response.status_code >= 400 or (operation.noted_as and asker.about.subject):
             await self._note(asker, operation, str(response.status_code))
         if isinstance(response, StreamingResponse):
@@ -94,7 +88,7 @@ class Door:
         await anyio.to_thread.run_sync(
             partial(
                 self._audit.append,
-                operation.noted_as or f"{operation.method} {operation.path or '/'}",
+                operation.noted_as or operation.name,
                 outcome,
                 token=asker.access.author,
                 address=client.host if client else "",
@@ -136,8 +130,13 @@ def application(parts: Parts, tokens: Tokens, audit: Audit, previews: tuple[str,
         parts.served.close()
 
     routes = [
-        Route("/health", _health), *map(door.route, OPERATIONS), Mount(PREFIX, _nothing), Mount("/", pages.application())
-    ]  # fmt: skip
+        Route("/health", _health),
+        *(Route(PREFIX + one.path, door.answering(one, told), methods=[one.method]) for one in OPERATIONS),
+        Mount(PREFIX, _nothing),
+        *(HubRoute(prefix, one, door.answering(one, hub.told)) for prefix in hub.PREFIXES for one in hub.OPERATIONS),
+        *(Mount(f"{prefix}/api", hub.nothing) for prefix in hub.PREFIXES),
+        Mount("/", pages.application()),
+    ]
     handlers: dict[Any, Callable[[Request, Exception], Response | Awaitable[Response]]] = {
         HTTPException: _other,
         Exception: _bug,
@@ -156,21 +155,25 @@ async def _health(request: Request) -> Response:
 
 
 async def _nothing(scope: Any, receive: Any, send: Any) -> None:
-    await _told(NotFound("there is nothing at this address"))(scope, receive, send)
+    await told(NotFound("there is nothing at this address"))(scope, receive, send)
 
 
-def _told(error: ArtstoreError) -> Response:
-    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
-    headers = {"www-authenticate": "Bearer"} if status == 401 else {}
-    if isinstance(error, TooMany):
-        status, headers = 429, {"retry-after": f"{error.seconds:.0f}"}
-    told = {"error": error.message, "hint": error.hint, "kind": kind_of(error)}
-    return JSONResponse(told, status, headers)
+class HubRoute(Route):
+    """A route in the hub's shape. Where a page may have its address, it is for requests with a token."""
+
+    def __init__(self, prefix: str, operation: Operation, answer: Callable[[Request], Awaitable[Response]]) -> None:
+        super().__init__(prefix + operation.path, answer, methods=[operation.method])
+
+    def matches(self, scope: MutableMapping[str, Any]) -> tuple[Match, MutableMapping[str, Any]]:
+        """Whether a request is for this route."""
+        if scope["type"] == "http" and scope["path"].split("/")[1] in _PAGES and not _secret(Request(scope)):
+            return Match.NONE, {}
+        return super().matches(scope)
 
 
 def _other(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    return _told(NotFound("there is nothing at this address")) if status == 404 else Response(status_code=status)
+    return told(NotFound("there is nothing at this address")) if status == 404 else Response(status_code=status)
 
 
 def _bug(request: Request, error: Exception) -> Response:

@@ -6,11 +6,21 @@ from tempfile import SpooledTemporaryFile
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from artstore import errors
 from artstore.domain.wire import FRAMES, MOST_ASKED, MOST_WANTED, frame
-from artstore.errors import ArtstoreError, InvalidValue
+from artstore.errors import (
+    ArtstoreError,
+    AuthenticationError,
+    Conflict,
+    Damage,
+    InvalidValue,
+    NotFound,
+    Refused,
+    StorageError,
+)
+from artstore.server.tries import TooMany
 
 _PIECE = 128 << 10
 """Bytes that are sent at once. Each piece costs a switch between threads."""
@@ -20,6 +30,12 @@ _IN_MEMORY = 512 << 10
 
 class TooLarge(InvalidValue):
     """A request is larger than the protocol allows."""
+
+
+_STATUS: list[tuple[type[ArtstoreError], int]] = [
+    (AuthenticationError, 401), (Refused, 403), (NotFound, 404), (Conflict, 409), (TooLarge, 413), (Damage, 422),
+    (InvalidValue, 400), (StorageError, 503),
+]  # fmt: skip
 
 
 async def body_of(request: Request, most: int) -> bytes:
@@ -111,6 +127,16 @@ def _pieces(first: list[Any] | None, rest: Iterator[list[Any]]) -> Iterator[byte
     except ArtstoreError as error:
         gathered.append(frame("error", kind_of(error), str(error), error.hint))
     yield b"".join(gathered)
+
+
+def told(error: ArtstoreError) -> Response:
+    """The answer that tells an error."""
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    headers = {"www-authenticate": "Bearer"} if status == 401 else {}
+    if isinstance(error, TooMany):
+        status, headers = 429, {"retry-after": f"{error.seconds:.0f}"}
+    body = {"error": error.message, "hint": error.hint, "kind": kind_of(error)}
+    return JSONResponse(body, status, headers)
 
 
 def kind_of(error: ArtstoreError) -> str:

@@ -1,13 +1,11 @@
 """Objects as they are given to readers: only those that are reached through what the token may read."""
 
-import os
 from collections.abc import Container, Iterator
 from operator import itemgetter
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from artstore.backends.files import closing_fd
 from artstore.domain.collection import State, VersionState, is_live
-from artstore.domain.digest import BLOB, KIND_NAMES, Digest, from_hex
+from artstore.domain.digest import BLOB, KIND_NAMES, Digest, from_hex, short
 from artstore.domain.partial import told_collection, without_files
 from artstore.domain.roles import Role
 from artstore.domain.wire import MOST_OBJECTS
@@ -28,8 +26,6 @@ _PART = 256 << 10
 """Bytes of a pack that are in memory for one client."""
 _NAMED = 5
 """Versions that one record of the audit names."""
-PIECE = 1 << 20
-"""Bytes of a large blob that are sent at once: uvicorn has no sendfile."""
 
 
 class Objects:
@@ -77,7 +73,7 @@ class Objects:
             project = project or f"{place.entity}/{place.project}"
             state = self._served.collection(store, folder) if ids else None
             for id in ids:
-                names.append(_called(state, id) if state is not None else folder)
+                names.append(called(state, id) if state is not None else folder)
             names += [] if ids else [f"run {place.name}"]
         more = f", and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         return project, ", ".join(names[:_NAMED]) + more if names else None
@@ -123,13 +119,7 @@ class Objects:
         found = _digest(digest)
         if not any(found in some for some in self.reached(store, access, [[folder, [id] if id else []]])):
             raise NotFound(f"there is no blob {digest[:12]} in what was named")
-        size = store.objects.large.readable({found}).get(found)
-        if size is None:
-            raise MissingObject(f"blob {digest[:12]} is missing at the server")
-        if isinstance(store.storage, Signing) and (address := store.storage.address(blob_path(found), SECONDS)):
-            return Blob(size, address=address)
-        fd, path = store.objects.large.open(found, size)
-        return Blob(size, fd, path)
+        return opened(store, found)
 
 
 class Blob(NamedTuple):
@@ -150,12 +140,15 @@ class Signing(Protocol):
         """Such an address of a stored file, or None."""
 
 
-def pieces(fd: int, start: int, length: int) -> Iterator[bytes]:
-    """The bytes of a range of a file, in pieces. The file is closed at the end."""
-    with closing_fd(fd):
-        while length > 0 and (piece := os.pread(fd, min(PIECE, length), start)):
-            yield piece
-            start, length = start + len(piece), length - len(piece)
+def opened(store: Store, digest: Digest) -> Blob:
+    """A large blob, which was reached through something that may be read."""
+    size = store.objects.large.readable({digest}).get(digest)
+    if size is None:
+        raise MissingObject(f"blob {short(digest)} is missing at the server")
+    if isinstance(store.storage, Signing) and (address := store.storage.address(blob_path(digest), SECONDS)):
+        return Blob(size, address=address)
+    fd, path = store.objects.large.open(digest, size)
+    return Blob(size, fd, path)
 
 
 def _parts(places: list[tuple[str, list[Row]]]) -> Iterator[tuple[str, list[Row]]]:
@@ -197,7 +190,8 @@ def _checked(through: Any) -> Iterator[tuple[str, list[str]]]:
         yield item[0], item[1]
 
 
-def _called(state: State, id: str) -> str:
+def called(state: State, id: str) -> str:
+    """A version with its aliases, for the audit: `model:v2 (prod)`."""
     version = state.versions.get(id)
     if version is None:
         return f"{state.path.name}, a version that is not there"

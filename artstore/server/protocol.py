@@ -1,14 +1,13 @@
 """The protocol's operations: what answers each, and the least role that it takes. PROTOCOL.md describes them."""
 
 import json
-import os
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, NamedTuple
 
 import anyio.to_thread
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
 from artstore.domain.changes import Change
 from artstore.domain.codec import MAX_JSON, decode_json
@@ -20,17 +19,16 @@ from artstore.errors import InvalidValue
 from artstore.server.accepting import Accepting, Stored
 from artstore.server.access import Access
 from artstore.server.asking import asked, body_of, flowing, framed, list_in, text_in
+from artstore.server.giving import given
 from artstore.server.logs import Logs
 from artstore.server.looking import Looking
-from artstore.server.objects import Blob, Objects, pieces
+from artstore.server.objects import Blob, Objects
 from artstore.server.sending import Sending, Sendings
 from artstore.server.served import Served
 from artstore.store.store import Store
 
-_BYTES = "application/octet-stream"
 _NAMED = 5
 """Changes that one record of the audit names."""
-_RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})")
 
 
 class Parts(NamedTuple):
@@ -188,19 +186,7 @@ async def blob(asker: Asker) -> Response:
             return one
 
     one = await anyio.to_thread.run_sync(found)
-    if one.address is not None:
-        return Response(status_code=302, headers={"location": one.address})
-    if asker.parts.proxied is not None:
-        os.close(one.fd)
-        return Response(headers={"x-accel-redirect": f"{asker.parts.proxied}/{one.path}"}, media_type=_BYTES)
-    start, length, status = 0, one.size, 200
-    headers = {"accept-ranges": "bytes"}
-    if (wanted := _RANGE.fullmatch(request.headers.get("range", ""))) is not None and int(wanted[1]) < one.size:
-        start = int(wanted[1])
-        length = max(min(int(wanted[2] or one.size - 1), one.size - 1) - start + 1, 0)
-        headers["content-range"], status = f"bytes {start}-{start + length - 1}/{one.size}", 206
-    headers["content-length"] = str(length)
-    return StreamingResponse(pieces(one.fd, start, length), status, headers, _BYTES)
+    return given(one, request, asker.parts.proxied)
 
 
 async def _framed(asker: Asker, found: Callable[[Store], Iterator[list[Any]]]) -> Response:
@@ -324,6 +310,11 @@ class Operation(NamedTuple):
     answer: Answer
     noted_as: str | None = None
     """what the audit calls it, if it has each request and not only those that are refused"""
+
+    @property
+    def name(self) -> str:
+        """Its method and address, for people."""
+        return f"{self.method} {self.path.replace(':path', '') or '/'}"
 
 
 OPERATIONS = [

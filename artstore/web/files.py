@@ -18,6 +18,7 @@ from artstore.store.runs import RunFile
 from artstore.web.drawing import coloured_mask
 from artstore.web.guard import FILES, FRAMED
 from artstore.web.previews import HEAD, IMAGE, PAGE, Preview, image_type, played_type, preview
+from artstore.web.ranges import part_asked
 from artstore.web.render import flat, page, repository_of, text_in, version_in
 from artstore.web.sources import RunFiles, Source, StoredFile, VersionFiles, run_in, source_in
 
@@ -171,18 +172,13 @@ def play(request: Request) -> Response:
         kind = played_type(opened.read(HEAD), file.path)
     if kind is None:
         raise NotFound(f"'{printable(file.path)}' is not a sound or video that pages play")
-    headers = {"content-security-policy": FILES, "accept-ranges": "bytes"}
-    first, last, status = 0, file.size - 1, 200
-    if asked := re.fullmatch(r"bytes=(\d{1,18})-(\d{0,18})", request.headers.get("range", ""), re.ASCII):
-        first, last = int(asked[1]), min(int(asked[2] or last), last)
-        if first > last:
-            return Response(status_code=416, headers=headers | {"content-range": f"bytes */{file.size}"})
-        status = 206
-        headers["content-range"] = f"bytes {first}-{last}/{file.size}"
-    headers["content-length"] = str(last - first + 1)
+    part = part_asked(request, file.size)
+    headers = part.headers | {"content-security-policy": FILES}
+    if part.status == 416:
+        return Response(status_code=416, headers=headers)
     opened = file.open()
-    opened.seek(first)
-    return StreamingResponse(_pieces(opened, last - first + 1), status, media_type=kind, headers=headers)
+    opened.seek(part.start)
+    return StreamingResponse(_pieces(opened, part.length), part.status, media_type=kind, headers=headers)
 
 
 def html(request: Request) -> Response:

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from artstore.domain.wire import PREFIX
 from artstore.repository import Repository
-from artstore.server.protocol import Operation
+from artstore.server import hub
+from artstore.server.protocol import OPERATIONS, Operation
 from tests.support.folders import make_tree
 from tests.support.served import Asking
 
@@ -83,16 +85,70 @@ REQUESTS: dict[str, Request] = {
     "POST /transactions/{id}/ensure": lambda known, project, tx: (f"/transactions/{tx}/ensure", None),
     "DELETE /transactions/{id}": lambda known, project, tx: (f"/transactions/{tx}", None),
     "PUT /entry": lambda known, project, tx: (f"/entry?log={known.folder(project)}&number=1", b"{}"),
+    "GET /api/whoami-v2": lambda known, project, tx: ("/api/whoami-v2", None),
 }
-WITHOUT_PROJECT = {"GET ", "POST /transactions", "POST /transactions/{id}/objects", "POST /transactions/{id}/ensure"} | {
+_HUB: dict[str, Request] = {
+    "GET /api/KIND/{project}/{name}": lambda known, project, tx: (f"/api/KIND/{project}/data", None),
+    "GET /api/KIND/{project}/{name}/revision/{revision:path}": lambda known, project, tx: (
+        f"/api/KIND/{project}/data/revision/v0",
+        None,
+    ),
+    "GET /api/KIND/{project}/{name}/refs": lambda known, project, tx: (f"/api/KIND/{project}/data/refs", None),
+    "GET /api/KIND/{project}/{name}/tree/{revision}": lambda known, project, tx: (
+        f"/api/KIND/{project}/data/tree/main?recursive=true",
+        None,
+    ),
+    "GET /api/KIND/{project}/{name}/tree/{revision}/{path:path}": lambda known, project, tx: (
+        f"/api/KIND/{project}/data/tree/main/deep",
+        None,
+    ),
+    "POST /api/KIND/{project}/{name}/paths-info/{revision:path}": lambda known, project, tx: (
+        f"/api/KIND/{project}/data/paths-info/latest",
+        b"paths=deep%2Flabel&paths=big.bin",
+    ),
+    "HEAD /FILES/{project}/{name}/resolve/{revision}/{path:path}": lambda known, project, tx: (
+        f"/FILES/{project}/data/resolve/{known.ids[project][:40]}/deep/label",
+        None,
+    ),
+    "GET /FILES/{project}/{name}/resolve/{revision}/{path:path}": lambda known, project, tx: (
+        f"/FILES/{project}/data/resolve/main/big.bin",
+        None,
+    ),
+}
+"""Requests in the shape of the Hugging Face hub, for models and for datasets."""
+
+
+def _of_kind(text: str, kind: str) -> str:
+    return text.replace("KIND", kind).replace("/FILES", "" if kind == "models" else "/datasets")
+
+
+def _request_of_kind(request: Request, kind: str) -> Request:
+    def made(known: Known, project: str, tx: str) -> tuple[str, Any]:
+        path, body = request(known, project, tx)
+        return _of_kind(path, kind), body
+
+    return made
+
+
+for _kind in ("models", "datasets"):
+    REQUESTS |= {_of_kind(name, _kind): _request_of_kind(request, _kind) for name, request in _HUB.items()}
+ALL = [*OPERATIONS, *hub.OPERATIONS]
+WITHOUT_PROJECT = {"GET ", "GET /api/whoami-v2", "POST /transactions", "POST /transactions/{id}/objects", "POST /transactions/{id}/ensure"} | {
     "PUT /transactions/{id}/blobs/{digest}", "DELETE /transactions/{id}",
 }  # fmt: skip
 """Operations that name no project: what they take is a role in any."""
 LISTS = {"POST /heads", "POST /collections", "POST /runs"}
 """Operations that list: of what may not be seen the list is empty."""
-BYTES = {"POST /objects", "GET /blobs/{digest}"}
+BYTES = {"POST /objects", "GET /blobs/{digest}"} | {
+    name for name in REQUESTS if name.startswith("GET") and "/res" in name
+}
 """Operations that give bytes of files. (`objects` gives long properties to viewers.)"""
 
 
 def name_of(operation: Operation) -> str:
     return f"{operation.method} {operation.path}"
+
+
+def prefix_of(operation: Operation) -> str:
+    """What comes before the address of an operation."""
+    return "" if operation in hub.OPERATIONS else PREFIX

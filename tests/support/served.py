@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.message import Message
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from artstore.backends.storage import FolderStorage
 from artstore.domain.digest import BLOB, TREE, VERSION, Digest, from_hex
 from artstore.domain.roles import Role
 from artstore.domain.tree import DIRECTORY, REFERENCE, trusted_tree, walk
-from artstore.domain.wire import frame, frames
+from artstore.domain.wire import PREFIX, frame, frames
 from artstore.repository import Repository
 from artstore.server.folder import server_folder
 from artstore.server.tokens import Tokens
@@ -88,17 +89,23 @@ class Asking(NamedTuple):
 
     url: str
     secret: str | None
+    prefix: str = PREFIX
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        status, told, data = self.whole(method, path, body, **headers)
+        return status, _decoded(told.get("content-type", ""), data)
+
+    def whole(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Message, bytes]:
+        """The status, the headers and the body."""
         address = urlsplit(self.url)
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
         own = {"Authorization": f"Bearer {self.secret}"} if self.secret else {}
         data = json.dumps(body).encode() if isinstance(body, dict) else body
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         try:
-            connection.request(method, f"/v1{path}", data, own | named)
+            connection.request(method, self.prefix + path, data, own | named)
             response = connection.getresponse()
-            return response.status, _decoded(response.headers.get("content-type", ""), response.read())
+            return response.status, response.headers, response.read()
         finally:
             connection.close()
 

@@ -16,12 +16,11 @@ from artstore.api.recording import start
 from artstore.domain.roles import Role
 from artstore.repository import Repository
 from artstore.server.folder import server_folder
-from artstore.server.protocol import OPERATIONS
 from artstore.store.layout import storage_at
 from tests.support.addresses import as_expected, everything
 from tests.support.commands import Cli, environment
 from tests.support.folders import make_tree
-from tests.support.matrix import PROJECTS, REQUESTS, SECRET, Known, name_of, two_projects
+from tests.support.matrix import ALL, PROJECTS, REQUESTS, SECRET, Known, name_of, prefix_of, two_projects
 from tests.support.served import Asking, Server, serving
 from tests.support.servers import S3Proxy, SeaweedFS
 from tests.support.team import Team, needles
@@ -84,6 +83,12 @@ def test_a_large_file_comes_from_the_bucket_by_an_address_for_a_minute(
         connection.close()
         assert answer.status == 302 and "X-Amz-Expires=60" in location and ".pack" not in location
         assert _read(location) == (200, LARGE) and _read(location, "PUT")[0] == 403, "for reading alone"
+        shaped = reader._replace(prefix="")
+        status, headers, _ = shaped.whole("GET", "/p/data/resolve/main/large", Range="bytes=0-6")
+        assert status == 302 and _read(headers["location"]) == (200, LARGE)
+        status, headers, _ = shaped.whole("HEAD", "/p/data/resolve/main/large")
+        assert (status, headers["content-length"], headers["location"]) == (200, str(len(LARGE)), None)
+        assert shaped.get("/p/data/resolve/main/small") == (200, b"1")
         monkeypatch.setenv("ARTSTORE_TOKEN", reader.secret or "")
         for name in bucket.keys:
             monkeypatch.delenv(name)
@@ -131,12 +136,13 @@ def _answers(server: Server, role: Role | None) -> dict[tuple[str, str], Any]:
     known = Known(server.token(f"root{role}", Role.ADMIN))
     asker = server.stranger() if role is None else server.token(f"one{role}", role, "local/vision")
     found: dict[tuple[str, str], Any] = {}
-    for operation in OPERATIONS:
+    for operation in ALL:
         for project in PROJECTS:
             writes = role is not None and role >= Role.WRITER
             transaction = asker.begin() if writes else "0" * 32
             path, body = REQUESTS[name_of(operation)](known, project, transaction)
-            status, told = asker.ask(operation.method, path, body, Artstore_Transaction=transaction)
+            asking = asker._replace(prefix=prefix_of(operation))
+            status, told = asking.ask(operation.method, path, body, Artstore_Transaction=transaction)
             if role in (None, Role.VIEWER):
                 assert SECRET.decode() not in str(told), (operation, project)
             status = 200 if status == 302 else status  # the bucket gives large blobs itself
