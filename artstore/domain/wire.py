@@ -22,6 +22,8 @@ MOST_ASKED = 8 << 20
 """Most bytes of a request that asks for something: 10,000 digests, through 100,000 versions."""
 MOST_SENT = 8 << 20
 """Bytes of small objects that a client sends at once. One object that is larger is sent alone."""
+_FED = 1 << 20
+"""Bytes that are given to the decoder at once."""
 LONGEST_FRAME = MAX_BYTES + (64 << 10)
 """Most bytes of one frame: a tree of the largest size and its digest."""
 
@@ -62,12 +64,12 @@ def frames(pieces: Iterable[bytes], what: str, *, most: int = LONGEST_FRAME) -> 
     Raises Damage, with the name `what`, for anything else, for a frame of more than `most` bytes and for a stream that
     ends within a frame.
     """
-    unpacker = msgpack.Unpacker(raw=False, use_list=True, strict_map_key=True, max_buffer_size=most + (1 << 20))
+    unpacker = msgpack.Unpacker(raw=False, use_list=True, strict_map_key=True, max_buffer_size=most + _FED)
     fed = ended = 0
     try:
         for piece in pieces:
-            for start in range(0, len(piece), 1 << 20):
-                part = piece[start : start + (1 << 20)]
+            for start in range(0, len(piece), _FED):
+                part = piece[start : start + _FED] if len(piece) > _FED else piece
                 unpacker.feed(part)
                 fed += len(part)
                 for values in unpacker:

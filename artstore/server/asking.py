@@ -40,6 +40,11 @@ _STATUS: list[tuple[type[ArtstoreError], int]] = [
 
 async def body_of(request: Request, most: int) -> bytes:
     """The body of a request. Raises TooLarge before more than `most` bytes are in memory."""
+    return b"".join(await pieces_of(request, most))
+
+
+async def pieces_of(request: Request, most: int) -> list[bytes]:
+    """The body of a request in the pieces in which it arrived. Raises TooLarge like `body_of`."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > most:
         raise TooLarge(f"a request of {declared} bytes: at most {most} are read")
@@ -49,7 +54,7 @@ async def body_of(request: Request, most: int) -> bytes:
         if size > most:
             raise TooLarge(f"a request of more than {most} bytes: at most {most} are read")
         pieces.append(piece)
-    return b"".join(pieces)
+    return pieces
 
 
 async def asked(request: Request) -> dict[str, Any]:

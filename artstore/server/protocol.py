@@ -18,7 +18,7 @@ from artstore.domain.wire import LONGEST_FRAME, PROTOCOL, TRANSACTION, Hello, fr
 from artstore.errors import InvalidValue
 from artstore.server.accepting import Accepting, Stored
 from artstore.server.access import Access
-from artstore.server.asking import asked, body_of, flowing, framed, list_in, text_in
+from artstore.server.asking import asked, body_of, flowing, framed, list_in, pieces_of, text_in
 from artstore.server.giving import given
 from artstore.server.logs import Logs
 from artstore.server.looking import Looking
@@ -223,12 +223,12 @@ async def held(asker: Asker) -> Response:
 async def send(asker: Asker) -> Response:
     """Store small objects."""
     sending = _sending(asker)
-    body = await body_of(asker.request, LONGEST_FRAME)
+    pieces = await pieces_of(asker.request, LONGEST_FRAME)
 
     def add() -> int:
         with sending.lock:
-            sending.count(len(body))
-            return sending.add(frames([body], "the client"))
+            sending.count(sum(map(len, pieces)))
+            return sending.add(frames(pieces, "the client"))
 
     return JSONResponse({"objects": await anyio.to_thread.run_sync(add)})
 

@@ -1,5 +1,6 @@
 """Serving: what may be served, listening, and ending gracefully."""
 
+import gc
 import ipaddress
 import socket
 from collections.abc import Callable
@@ -89,6 +90,7 @@ class Serving:
                 server_header=False, ws="none", http=ServedConnection, backlog=BACKLOG,
                 timeout_graceful_shutdown=_GRACE,
             )  # fmt: skip
+            gc.freeze()  # else Python looks for cycles in all that was loaded, over and over: a tenth of a push
             uvicorn.Server(config).run(sockets=[listener])
 
 
