@@ -1,6 +1,7 @@
 """A transaction of a served remote: objects are sent while they are read, and the server checks each."""
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _TOGETHER = 4 << 20
 """Bytes of small objects that are sent with one request."""
+_AT_ONCE = 2
+"""Such requests under way: the server takes one while it stores another."""
 _OVERHEAD = 8
 """Bytes of a frame beside its object."""
 _PIECE = 1 << 20
@@ -48,7 +51,7 @@ class ServedTransaction:
         """the frames that wait to be sent"""
         self._waiting_bytes = 0
         self._pool: ThreadPoolExecutor | None = None
-        self._under_way: Future[Any] | None = None
+        self._under_way: deque[Future[Any]] = deque()
         self.new_objects = 0
         self.new_bytes = 0
 
@@ -145,15 +148,14 @@ class ServedTransaction:
 
         body, self._waiting_bytes = self._packer.bytes(), 0
         self._packer.reset()
-        self._arrived()
-        self._pool = self._pool or ThreadPoolExecutor(1)
-        self._under_way = self._pool.submit(self._storage.client.send_frames, f"{self._path}/objects", body)
+        self._arrived(_AT_ONCE - 1)
+        self._pool = self._pool or ThreadPoolExecutor(_AT_ONCE)
+        self._under_way.append(self._pool.submit(self._storage.client.send_frames, f"{self._path}/objects", body))
 
-    def _arrived(self) -> None:
-        """Wait for the answer to what was sent last. Raises the error that it is."""
-        under_way, self._under_way = self._under_way, None
-        if under_way is not None:
-            under_way.result()
+    def _arrived(self, under_way: int = 0) -> None:
+        """Wait until no more requests than these are under way. Raises the error of one that failed."""
+        while len(self._under_way) > under_way:
+            self._under_way.popleft().result()
 
     # -- sending large blobs --
 
