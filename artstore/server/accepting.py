@@ -207,7 +207,8 @@ class Named:
     def _folder(self, path: bytes, row: Row) -> list[tuple[bytes, Row]]:
         """Check one tree. Returns the folders below it that were sent, each with its path."""
         trees.check_depth(path)
-        digest, sent = row[3], row[3] in self._sending.sent
+        digest, sent_objects = row[3], self._sending.sent
+        sent = digest in sent_objects
         if not sent and not self._sending.may_name(digest):
             raise _unsent(f"tree {short(digest)}")
         entries = trees.decode_tree(self._sending.tx.read_tree(digest), digest)
@@ -222,8 +223,8 @@ class Named:
             for entry in entries:
                 if entry[1] in (DIRECTORY, PART):
                     below.append((path + entry[0] + b"/" if entry[1] == DIRECTORY else path, entry))
-                elif entry[1] != REFERENCE:
-                    self.blob(entry[3], entry[2])
+                elif entry[1] != REFERENCE and sent_objects.get(entry[3]) != (BLOB, entry[2]):
+                    self.blob(entry[3], entry[2])  # one that was sent, with this size, is right
         return below
 
     def check(self) -> None:

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from artstore.domain.codec import encode_json
+from artstore.domain.codec import encode_json, encode_rows
 from artstore.domain.digest import BLOB, TREE, VERSION, Digest, from_hex
+from artstore.domain.tree import FILE
 from artstore.repository import Repository
 from artstore.store.logs import rewritten
 from tests.support.folders import make_tree
+from tests.support.forge import Forger
 from tests.support.matrix import SECRET
 from tests.support.served import Asking, Server, objects_of
 
@@ -108,6 +110,32 @@ def test_a_tree_with_other_totals_or_out_of_order_is_refused(askers: dict[str, A
         assert status in (400, 422), (wrong, told)
         writer.ask("DELETE", f"/transactions/{transaction}")
     assert writer.entries(folder) == []
+
+
+def test_a_tree_that_records_another_size_or_kind_than_what_was_sent_is_refused(
+    askers: dict[str, Asking], clone: Repository
+) -> None:
+    forger, admin = Forger(Path(clone.storage.root)), askers["admin"]
+    blob, inner = forger.blob(b"abc"), forger.tree()
+    wrong = {
+        "larger": [(b"a", FILE, 4, blob)],
+        "kind": [(b"a", FILE, 3, inner)],
+        "twice": [(b"a", FILE, 3, blob), (b"b", FILE, 1, blob)],
+        "unsent": [(b"a", FILE, 3, blob), (b"b", FILE, 3, Digest(b"\1" * 32))],
+    }
+    for name, entries in wrong.items():
+        size = sum(entry[2] for entry in entries)
+        forger.version(name, forger.tree(*entries), size, len(entries))
+        folder, transaction = f"refs/local/uncategorized/{name}", admin.begin()
+        version = next(iter(clone.refs.read_folder(folder).versions.values()))
+        record = clone.store.objects.read(VERSION, from_hex(version["id"]))
+        tree = clone.store.objects.read(TREE, from_hex(version["digest"]))
+        assert (
+            admin.send(transaction, (VERSION, record), (TREE, tree), (BLOB, b"abc"), (TREE, encode_rows([])))[0] == 200
+        )
+        status, told = admin.append(transaction, folder, 1, clone.storage.read(f"{folder}/00000001.json"))
+        assert status == 422 and "blob" in told["error"], (name, told)
+        admin.ask("DELETE", f"/transactions/{transaction}")
 
 
 def test_entries_that_claim_too_much_are_refused(askers: dict[str, Asking], clone: Repository) -> None:
