@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
+from weakref import WeakValueDictionary
 
 from artstore.backends.homes import cache_folder
 from artstore.backends.storage import FolderStorage
@@ -12,6 +13,7 @@ from artstore.domain.collection import State
 from artstore.errors import DamagedLog
 from artstore.server.reach import Reach
 from artstore.store.layout import check_format, storage_at
+from artstore.store.packs import PackIndex
 from artstore.store.settings import Settings
 from artstore.store.store import Store
 
@@ -30,6 +32,7 @@ class Served:
         self.reach = Reach()
         self._free: list[Store] = []
         self._lock = Lock()
+        self._indexes = WeakValueDictionary[str, PackIndex]()
         self._states: OrderedDict[str, State] = OrderedDict()
         with self.store() as store:
             self.id = store.id
@@ -47,6 +50,7 @@ class Served:
             storage = storage_at(self.place, None)
             cache = None if isinstance(storage, FolderStorage) else self._cache
             store = Store(storage, check_format(storage, "read"), self.settings.identity, cache=cache)
+            store.objects.packs.indexes = self._indexes
         try:
             if refresh:
                 store.objects.packs.refresh()

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from mmap import mmap
 
-from artstore.store.packs import ROW, Pack, Rows, search
+from artstore.store.packs import ROW, PackIndex, Rows, search
 
 MAGIC = b"ARTIDX\x00\x01"
 _HEAD = struct.Struct(">8sIQ")  # magic, packs, rows
@@ -45,14 +45,14 @@ class Index:
         return b"".join((_HEAD.pack(MAGIC, len(self.packs), self._count), names, rows))
 
 
-def build(packs: Iterable[Pack]) -> Index:
-    """Build the table of these packs. Cost: 0.6 µs a row, because timsort merges the packs' sorted rows."""
+def build(indexes: Iterable[PackIndex]) -> Index:
+    """Build the table of some packs. Cost: 0.6 µs a row, because timsort merges the packs' sorted rows."""
     names: list[str] = []
     rows: list[bytes] = []
-    for number, pack in enumerate(packs):
-        names.append(pack.name)
-        index, stride = pack.index, ROW.size
-        rows += [index[i * stride : i * stride + 32] + _PLACE.pack(number, i) for i in range(pack.count)]
+    for number, index in enumerate(indexes):
+        names.append(index.name)
+        data, stride = index.data, ROW.size
+        rows += [data[i * stride : i * stride + 32] + _PLACE.pack(number, i) for i in range(index.count)]
     rows.sort()
     return Index(names, b"".join(rows), 0, len(rows))
 

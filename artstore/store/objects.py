@@ -188,9 +188,9 @@ class ObjectStore:
         A reader of file after file mostly needs the same pack, and this takes a third of the time of asking the table.
         """
         pack = self.packs.last
-        if pack is None or (number := pack.find(digest)) is None or (pack.name, digest) in self._damage:
+        if pack is None or (number := pack.index.find(digest)) is None or (pack.name, digest) in self._damage:
             return None
-        row = pack.row(number)
+        row = pack.index.row(number)
         try:
             return pack.object(row) if row.kind == kind else None
         except OSError:
@@ -212,8 +212,12 @@ class ObjectStore:
 
     def _locate_small(self, digest: Digest) -> tuple[Pack, Row] | None:
         pack = self.packs.last
-        if pack is not None and (number := pack.find(digest)) is not None and (pack.name, digest) not in self._damage:
-            return pack, pack.row(number)
+        if (
+            pack is not None
+            and (number := pack.index.find(digest)) is not None
+            and (pack.name, digest) not in self._damage
+        ):
+            return pack, pack.index.row(number)
         found = next(self.packs.places(digest), None)
         if found is not None:
             self.packs.last = found[0]
@@ -224,7 +228,7 @@ class ObjectStore:
         pack = self.packs.last
         if (
             pack is None
-            or (number := pack.find(digest)) is None
+            or (number := pack.index.find(digest)) is None
             or (self._damage and (pack.name, digest) in self._damage)
         ):
             return None

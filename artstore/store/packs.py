@@ -98,7 +98,7 @@ class PackWriter:
         self._file = OpenFile.of(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
         self._header = MAGIC + os.urandom(16)
         self.known = b""
-        """header and index, for `known_pack`, after `finish`"""
+        """header and index, for `known_index`, after `finish`"""
         self._rows: list[bytes] = []
         self._pending: list[bytes | memoryview] = [self._header]
         self._pending_bytes = HEADER
@@ -205,35 +205,22 @@ def search(rows: Rows, base: int, stride: int, count: int, digest: bytes) -> int
     return low
 
 
-class Pack:
-    """A reader of one pack. Its index, which the pack's name has verified, is in memory: 48 bytes an object."""
+class PackIndex:
+    """The index of one pack, which the pack's name has verified, in memory: 48 bytes an object. Threads may share it."""
 
-    def __init__(
-        self,
-        name: str,
-        header: bytes,
-        index: bytes,
-        index_offset: int,
-        read: Callable[[int, int], bytes],
-        close: Callable[[], None],
-    ) -> None:
+    def __init__(self, name: str, header: bytes, data: bytes, objects_end: int) -> None:
         self.name = name
         self.header = header
-        self.index = index
-        self.count = len(index) // ROW.size
-        self.objects_end = index_offset
-        self.read_range = read
-        self.close = close
-        self.ahead = _AHEAD
-        """bytes that `peek` reads at once if it continues where it was"""
+        self.data = data
+        self.count = len(data) // ROW.size
+        self.objects_end = objects_end
         self._finds = 0
-        self._ahead, self._ahead_at = memoryview(b""), 0
         self._numbers: dict[bytes, int] | None = None
 
     @property
-    def size(self) -> int:
+    def pack_size(self) -> int:
         """Bytes of the whole file."""
-        return self.objects_end + len(self.index) + FOOTER.size
+        return self.objects_end + len(self.data) + FOOTER.size
 
     def find(self, digest: bytes) -> int | None:
         """The row number of an object, or None.
@@ -244,34 +231,47 @@ class Pack:
         if self._numbers is not None:
             return self._numbers.get(digest)
         self._finds += 1
+        data, stride = self.data, ROW.size
         if self._finds * 8 > self.count > 1000:
-            index, stride = self.index, ROW.size
-            self._numbers = {index[i * stride : i * stride + 32]: i for i in range(self.count)}
-            return self._numbers.get(digest)
-        number = search(self.index, 0, ROW.size, self.count, digest)
-        start = number * ROW.size
-        return number if self.index[start : start + 32] == digest else None
+            self._numbers = numbers = {data[i * stride : i * stride + 32]: i for i in range(self.count)}
+            return numbers.get(digest)
+        number = search(data, 0, stride, self.count, digest)
+        start = number * stride
+        return number if data[start : start + 32] == digest else None
 
     def row(self, number: int) -> Row:
-        digest, kind, _, _, length, offset = ROW.unpack_from(self.index, number * ROW.size)
+        digest, kind, _, _, length, offset = ROW.unpack_from(self.data, number * ROW.size)
         return Row(Digest(digest), kind, length, offset)
 
     def rows(self) -> Iterator[Row]:
         """All rows, in the order of their digests."""
-        for digest, kind, _, _, length, offset in ROW.iter_unpack(self.index):
+        for digest, kind, _, _, length, offset in ROW.iter_unpack(self.data):
             yield Row(Digest(digest), kind, length, offset)
+
+
+class Pack:
+    """A reader of one pack."""
+
+    def __init__(self, index: PackIndex, read: Callable[[int, int], bytes], close: Callable[[], None]) -> None:
+        self.name = index.name
+        self.index = index
+        self.read_range = read
+        self.close = close
+        self.ahead = _AHEAD
+        """bytes that `peek` reads at once if it continues where it was"""
+        self._ahead, self._ahead_at = memoryview(b""), 0
 
     def peek(self, number: int) -> memoryview | None:
         """Read an object like `object`, for callers that read many in the order in which they were written.
 
         Reads ahead, a MiB at a time (more from a distant place).
         """
-        digest, kind, _, _, length, offset = ROW.unpack_from(self.index, number * ROW.size)
+        digest, kind, _, _, length, offset = ROW.unpack_from(self.index.data, number * ROW.size)
         start = offset - self._ahead_at
         if start < 0 or start + length > len(self._ahead):
             # Read ahead only if the last object read is just before this one: then the next is likely to follow.
             size = max(length, self.ahead) if 0 <= start <= len(self._ahead) else length
-            self._ahead = memoryview(self.read_range(offset, min(size, self.objects_end - offset)))
+            self._ahead = memoryview(self.read_range(offset, min(size, self.index.objects_end - offset)))
             self._ahead_at, start = offset, 0
         return _object(kind, digest, self._ahead[start : start + length])
 
@@ -284,8 +284,8 @@ class Pack:
 
     def holds(self, digest: Digest) -> bool:
         """Whether this object is in the pack and right. It is read and checked."""
-        number = self.find(digest)
-        return number is not None and self.object(self.row(number)) is not None
+        number = self.index.find(digest)
+        return number is not None and self.object(self.index.row(number)) is not None
 
     def window(self, rows: list[Row]) -> Window:
         """Read objects that are next to one another with one read. The last row must be the one that ends last."""
@@ -310,7 +310,7 @@ def open_pack(
     index = _exactly(read, offset, count * ROW.size, what)
     if header[:8] != MAGIC or pack_digest(header, index).hex() != name:
         raise Damage(f"{what} has a damaged index")
-    return Pack(name, header, index, offset, read, close)
+    return Pack(PackIndex(name, header, index, offset), read, close)
 
 
 def salvage(size: int, read: Callable[[int, int], bytes]) -> Iterator[tuple[ObjectKind, Digest, bytes]]:
@@ -361,16 +361,13 @@ def _plausible_rows(size: int, read: Callable[[int, int], bytes]) -> Iterator[Ro
         end = start
 
 
-def known_pack(name: str, data: bytes) -> Pack | None:
-    """A pack from a cached header and index, or None if they don't match the name.
-
-    To read objects from it, the caller must set `read_range`.
-    """
+def known_index(name: str, data: bytes) -> PackIndex | None:
+    """The index of a pack from a cached header and index, or None if they don't match the name."""
     header, index = data[:HEADER], data[HEADER:]
     if header[:8] != MAGIC or len(index) % ROW.size or pack_digest(header, index).hex() != name:
         return None
     end = max((offset + length for *_, length, offset in ROW.iter_unpack(index)), default=HEADER)
-    return Pack(name, header, index, end, lambda offset, length: b"", lambda: None)
+    return PackIndex(name, header, index, end)
 
 
 def check_rows(pack: Pack) -> str | None:
@@ -379,20 +376,20 @@ def check_rows(pack: Pack) -> str | None:
     Checks their order, their kinds, and that the objects fill the file without gaps. For fsck and for packs of others.
     """
     previous = b""
-    for row in pack.rows():
+    for row in pack.index.rows():
         if row.digest <= previous:
             return "its index is out of order"
         if row.kind not in (BLOB, TREE, VERSION):
             return f"it holds an object of unknown kind {row.kind}"
         previous = row.digest
     end = HEADER
-    for row in sorted(pack.rows(), key=lambda row: (row.offset, row.length)):
+    for row in sorted(pack.index.rows(), key=lambda row: (row.offset, row.length)):
         if row.offset != end:
             return "its objects don't fill it without gaps"
         end += row.length
-    if any(flags or zero for _, _, flags, zero, _, _ in ROW.iter_unpack(pack.index)):
+    if any(flags or zero for _, _, flags, zero, _, _ in ROW.iter_unpack(pack.index.data)):
         return "its index has fields that should be zero"
-    return None if end == pack.objects_end else "its objects don't fill it without gaps"
+    return None if end == pack.index.objects_end else "its objects don't fill it without gaps"
 
 
 def _exactly(read: Callable[[int, int], bytes], offset: int, length: int, what: str) -> bytes:

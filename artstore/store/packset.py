@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import contextmanager
 from functools import partial
+from weakref import WeakValueDictionary
 
 from artstore.backends.descriptors import mapped
 from artstore.backends.files import closing_fd
@@ -12,7 +13,7 @@ from artstore.errors import Damage, StorageError
 from artstore.store import index
 from artstore.store.damage import DamageNotes
 from artstore.store.index import Index
-from artstore.store.packs import MERGE_BELOW, Pack, Row, known_pack, open_pack
+from artstore.store.packs import MERGE_BELOW, Pack, PackIndex, Row, known_index, open_pack
 from artstore.store.trash import trashed
 
 _LOOKS = 10
@@ -46,6 +47,8 @@ class PackSet:
         self._table_path = "cache/objects.idx"
         if cache is not storage:
             self._table_path = f"cache/remotes/{short(plain_digest(storage.root.encode(errors='surrogateescape')))}.idx"
+        self.indexes = WeakValueDictionary[str, PackIndex]()
+        """The indexes of packs that are open. Several handles may share them: a name verifies its index anywhere."""
         self._packs: dict[str, Pack] = {}
         self._names: set[str] | None = None
         self.last: Pack | None = None
@@ -110,13 +113,13 @@ class PackSet:
             return None
 
     def _build_table(self) -> None:
-        packs = []
+        indexes = []
         for name in sorted((self.names() & set(self._table().packs)) | set(self._unindexed)):
             try:
-                packs.append(self.open(name))
+                indexes.append(self.open(name).index)
             except (Damage, OSError):
                 continue
-        self._index, self._unindexed, self._probes = index.build(packs), [], 0
+        self._index, self._unindexed, self._probes = index.build(indexes), [], 0
         try:
             if self._cache is not None:
                 self._cache.replace(self._table_path, self._index.encode())
@@ -132,6 +135,7 @@ class PackSet:
         if found := self._packs.get(name):
             return found
         pack = self._cached_pack(name) or self._opened(name, pack_path(name))
+        self.indexes[name] = pack.index
         if len(self._packs) >= _OPEN_PACKS:
             self.last = None
             self._packs.pop(next(iter(self._packs))).close()
@@ -147,6 +151,9 @@ class PackSet:
         size, read, close = self._storage.reader(path)
         try:
             if not self._storage.distant:
+                known = self.indexes.get(name)
+                if known is not None and known.pack_size == size:
+                    return Pack(known, read, close)
                 return open_pack(name, size, read, close)
             pack = open_pack(name, size, _from_its_end(size, read), close)
             pack.ahead = _AHEAD_DISTANT
@@ -154,7 +161,7 @@ class PackSet:
             close()
             raise
         pack.read_range = read
-        self.know(name, pack.header + pack.index)
+        self.know(name, pack.index.header + pack.index.data)
         return pack
 
     def know(self, name: str, data: bytes) -> None:
@@ -166,18 +173,21 @@ class PackSet:
             pass  # it is only a cache
 
     def _cached_pack(self, name: str) -> Pack | None:
-        """A distant pack from the cache, or None. Packs never change, and the name shows whether the cache is right."""
-        if not self._storage.distant or self._cache is None:
+        """A distant pack whose index is known, or None. Packs never change, and a name shows whether an index is right."""
+        if not self._storage.distant:
             return None
+        index = self.indexes.get(name) or self._cached_index(name)
+        if index is None:
+            return None
+        pack = Pack(index, _when_asked(partial(self._storage.reader, pack_path(name))), lambda: None)
+        pack.ahead = _AHEAD_DISTANT
+        return pack
+
+    def _cached_index(self, name: str) -> PackIndex | None:
         try:
-            data = self._cache.read(f"{INDEXES}/{name}")
+            return known_index(name, self._cache.read(f"{INDEXES}/{name}")) if self._cache is not None else None
         except (FileNotFoundError, StorageError):
             return None
-        pack = known_pack(name, data)
-        if pack is not None:
-            pack.ahead = _AHEAD_DISTANT
-            pack.read_range = _when_asked(partial(self._storage.reader, pack_path(name)))
-        return pack
 
     def close(self) -> None:
         self.last = None
@@ -215,10 +225,10 @@ class PackSet:
             self.failure = error  # another pack may have it; if none has, `read` reports this
             return None
         if number is None:
-            number = pack.find(digest)
-        if number is None or number >= pack.count:
+            number = pack.index.find(digest)
+        if number is None or number >= pack.index.count:
             return None
-        row = pack.row(number)
+        row = pack.index.row(number)
         return (pack, row) if row.digest == digest else None
 
     def holding(self, digest: Digest) -> str | None:
@@ -262,11 +272,11 @@ class PackSet:
                 self.failure = error  # another pack may have the objects; if none has, `read` reports this
                 continue
             asked = [digest for digest in tabled[name] if digest in todo] if name in tabled else todo
-            if pack.count < 4 * len(asked):
-                rows = [row for row in pack.rows() if row[0] in todo]
+            if pack.index.count < 4 * len(asked):
+                rows = [row for row in pack.index.rows() if row[0] in todo]
             else:
-                numbers = (pack.find(digest) for digest in asked)
-                rows = [pack.row(number) for number in numbers if number is not None]
+                numbers = (pack.index.find(digest) for digest in asked)
+                rows = [pack.index.row(number) for number in numbers if number is not None]
             if self._damage:
                 rows = [row for row in rows if (name, row.digest) not in self._damage]
             if rows:
@@ -279,7 +289,7 @@ class PackSet:
         rows = len(self._table())
         for name in self._unindexed:
             try:
-                rows += self.open(name).count
+                rows += self.open(name).index.count
             except (FileNotFoundError, Damage):
                 continue
         self._probes_allowed = max(_PROBES_FREE, int(rows * _PROBES_PER_ROW))
@@ -334,8 +344,8 @@ class PackSet:
                 try:
                     with self.open_apart(path) as pack:
                         for digest in digests:
-                            if (number := pack.find(digest)) is not None:
-                                yield pack, pack.row(number)
+                            if (number := pack.index.find(digest)) is not None:
+                                yield pack, pack.index.row(number)
                 except FileNotFoundError:
                     vanished = True
                 except (Damage, StorageError):

@@ -17,7 +17,7 @@ from artstore.progress import Monitor
 from artstore.repository import Repository
 from artstore.store import index
 from artstore.store.objects import ObjectStore
-from artstore.store.packs import FOOTER, HEADER, ROW, Pack, PackWriter, check_rows, open_pack, search
+from artstore.store.packs import FOOTER, HEADER, ROW, Pack, PackIndex, PackWriter, check_rows, open_pack, search
 from artstore.store.packset import pack_path
 from artstore.store.transaction import Transaction
 from tests.support.folders import make_tree
@@ -39,12 +39,14 @@ def test_a_pack_holds_its_objects_back_to_back_and_finds_each(tmp_path: Path) ->
     contents = [b"", b"a", b"b" * 5000, *(b"%d" % i for i in range(3000))]
     name, data = write(tmp_path / "p", contents)
     pack = opened(name, data)
-    assert len(data) == HEADER + sum(map(len, contents)) + len(contents) * ROW.size + FOOTER.size == pack.size
+    assert (
+        len(data) == HEADER + sum(map(len, contents)) + len(contents) * ROW.size + FOOTER.size == pack.index.pack_size
+    )
     for content in contents * 2:
-        number = pack.find(digest_of(BLOB, content))
-        assert number is not None and pack.object(pack.row(number)) == content
-    assert pack.find(digest_of(BLOB, b"other")) is None
-    assert pack.find(digest_of(TREE, b"a")) is None
+        number = pack.index.find(digest_of(BLOB, content))
+        assert number is not None and pack.object(pack.index.row(number)) == content
+    assert pack.index.find(digest_of(BLOB, b"other")) is None
+    assert pack.index.find(digest_of(TREE, b"a")) is None
     assert check_rows(pack) is None
 
 
@@ -64,7 +66,7 @@ def test_rows_that_we_would_not_have_written_are_told_though_their_digest_is_rig
     _, data = write(tmp_path / "p", [b"a", b"b"])
     rows = change(list(ROW.iter_unpack(data[HEADER + 2 : -FOOTER.size])))
     header, table = data[:HEADER], b"".join(ROW.pack(*row) for row in rows)
-    pack = Pack("forged", header, table, HEADER + 2, lambda offset, length: b"", lambda: None)
+    pack = Pack(PackIndex("forged", header, table, HEADER + 2), lambda offset, length: b"", lambda: None)
     assert check_rows(pack) == why
 
 
@@ -100,13 +102,13 @@ def test_search_finds_the_place_among_uniform_and_among_clustered_digests() -> N
 
 def test_the_table_knows_every_copy_in_every_pack(tmp_path: Path) -> None:
     packs = [opened(*write(tmp_path / str(n), [b"both", b"%d" % n])) for n in range(3)]
-    table = index.build(packs)
+    table = index.build(pack.index for pack in packs)
     assert {name for name, _ in table.places(digest_of(BLOB, b"both"))} == {pack.name for pack in packs}
     again = index.decode(table.encode())
     assert again is not None
     for n, pack in enumerate(packs):
         ((name, row),) = again.places(digest_of(BLOB, b"%d" % n))
-        assert name == pack.name and pack.row(row).digest == digest_of(BLOB, b"%d" % n)
+        assert name == pack.name and pack.index.row(row).digest == digest_of(BLOB, b"%d" % n)
     assert list(again.places(digest_of(BLOB, b"none"))) == []
     for cut in range(0, len(table.encode()), 7):
         assert index.decode(table.encode()[:cut]) is None
@@ -184,7 +186,7 @@ def test_an_object_of_unknown_kind_is_wrong_and_stops_a_merge_without_an_error(
     objects = ObjectStore(repo.storage)
     assert merge(objects) == 0
     pack = objects.packs.open(forged.stem)
-    (row,) = pack.rows()
+    (row,) = pack.index.rows()
     assert (pack.object(row), pack.peek(0)) == (None, None)
     assert list(pack.window([row]).objects()) == [(row, None)]
 

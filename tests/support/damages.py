@@ -67,7 +67,7 @@ def _pack_index(stored: Stored) -> Region:
     blob = _blob_object(stored)
     with stored.open() as repository:
         pack = repository.objects.packs.open(blob.path.stem)
-        return Region(blob.path, pack.objects_end, len(pack.index))
+        return Region(blob.path, pack.index.objects_end, len(pack.index.data))
 
 
 def _pack_footer(stored: Stored) -> Region:

@@ -76,17 +76,17 @@ def plan(objects: ObjectStore, marks: Marks) -> Plan:
             continue
         # Of each pack, the live objects: reachable, not damaged, and without a good copy in an earlier pack.
         bad = objects.damage.inside(name)
-        rows = (row for row in pack.rows() if row.digest in marks and row.digest not in bad)
+        rows = (row for row in pack.index.rows() if row.digest in marks and row.digest not in bad)
         live = [row for row in rows if not copies.has_good(row)]
         live_bytes = sum(row.length for row in live)
-        all_bytes = pack.objects_end - HEADER
+        all_bytes = pack.index.objects_end - HEADER
         # No live object: remove the pack. More than half dead, or damaged: rewrite it. Otherwise keep it.
         if not live:
             dead_packs.append(name)
-            freed += pack.size
+            freed += pack.index.pack_size
         elif (all_bytes - live_bytes) * 2 > all_bytes or bad:
             rewrites[name] = live
-            freed += pack.size - (HEADER + live_bytes + len(live) * ROW.size + FOOTER.size)
+            freed += pack.index.pack_size - (HEADER + live_bytes + len(live) * ROW.size + FOOTER.size)
         else:
             kept += all_bytes - live_bytes
         copies.add(name, live)
@@ -274,7 +274,7 @@ def rewrite_bad(objects: ObjectStore) -> list[str]:
             if (pack := opened(objects, name)) is None:
                 continue
             bad = objects.damage.inside(name)
-            good = [row for row in pack.rows() if row.digest not in bad]
+            good = [row for row in pack.index.rows() if row.digest not in bad]
             if not good or _rewrite(tx, name, good, []) is not None:
                 done.append(name)
         with Removal(objects, "merge", own_transaction=str(tx.owner)) as removal:

@@ -168,7 +168,7 @@ class Fsck:
         """Hash the objects of a pack, in the order of the file, with a few large reads."""
         # 1. Hash trees and versions, and blobs unless the check is quick. Damage is noted; an old note is removed if
         #    the object is right.
-        bad, rows = self._objects.damage.inside(pack.name), list(pack.rows())
+        bad, rows = self._objects.damage.inside(pack.name), list(pack.index.rows())
         hashed = rows if self._hashes(pack.name) else [row for row in rows if row.kind != BLOB]
         for run in neighbours(hashed, self._objects.storage.distant):
             window = pack.window(run)

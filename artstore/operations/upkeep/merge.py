@@ -139,7 +139,7 @@ def _in_order(objects: ObjectStore, packs: list[Pack]) -> list[tuple[str, list[R
 
     At a distant place trees and versions come last, so that they are neighbours and few requests get them all.
     """
-    rows = [(pack.name, list(pack.rows())) for pack in packs]
+    rows = [(pack.name, list(pack.index.rows())) for pack in packs]
     if not objects.storage.distant:
         return rows
     blobs = [(name, [row for row in some if row.kind == BLOB]) for name, some in rows]

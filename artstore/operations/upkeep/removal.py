@@ -178,7 +178,7 @@ class Removal:
         try:
             with self._objects.packs.open_apart(f"{folder}/{name}") as pack:
                 bad = self._objects.damage.inside(pack.name)  # a damaged object is not a reason to keep a pack
-                wanted = (row.digest for row in pack.rows() if row.digest in needed and row.digest not in bad)
+                wanted = (row.digest for row in pack.index.rows() if row.digest in needed and row.digest not in bad)
                 return pack_path(pack.name) if any(not self._objects.packs.holding(d) for d in wanted) else None
         except (Damage, FileNotFoundError):
             return None

@@ -56,7 +56,7 @@ from artstore.store.large import VerifiedNotes
 from artstore.store.layout import check_format
 from artstore.store.logs import check_of, decode_checkpoint, decode_entry, encode_checkpoint
 from artstore.store.metrics import rows_of, whole_rows
-from artstore.store.packs import FOOTER, HEADER, ROW, check_rows, known_pack, open_pack
+from artstore.store.packs import FOOTER, HEADER, ROW, check_rows, known_index, open_pack
 from artstore.store.refs import Refs
 from artstore.store.runs import Runs, may_live
 from artstore.store.settings import KEYS, Settings
@@ -125,18 +125,21 @@ def fuzz_pack(data: bytes) -> None:
     name = pack_digest(data[:HEADER], data[offset : offset + count * ROW.size])
     if end >= 0:
         data = data[:end] + FOOTER.pack(count, offset, name, magic)
-    known_pack(pack_digest(data[:HEADER], data[HEADER:]).hex(), data)
+    known_index(pack_digest(data[:HEADER], data[HEADER:]).hex(), data)
     pack = open_pack(name.hex(), len(data), lambda at, length: data[at : at + length])
-    found = [pack.row(number) for number in range(pack.count)]
+    found = [pack.index.row(number) for number in range(pack.index.count)]
     for number, row in enumerate(found):
-        pack.find(row.digest), pack.object(row), pack.peek(number)
+        pack.index.find(row.digest), pack.object(row), pack.peek(number)
     if check_rows(pack) is None:
-        assert [pack.find(row.digest) for row in found] == list(range(pack.count))
+        assert [pack.index.find(row.digest) for row in found] == list(range(pack.index.count))
         objects = b"".join(
             pack.read_range(row.offset, row.length) for row in sorted(found, key=lambda row: (row.offset, row.length))
         )
         rows = b"".join(ROW.pack(row.digest, row.kind, 0, 0, row.length, row.offset) for row in found)
-        assert pack.header + objects + rows + FOOTER.pack(pack.count, pack.objects_end, name, magic) == data
+        assert (
+            pack.index.header + objects + rows + FOOTER.pack(pack.index.count, pack.index.objects_end, name, magic)
+            == data
+        )
 
 
 def fuzz_index(data: bytes) -> None:

@@ -24,7 +24,7 @@ from artstore.operations.finding.catalog import _Table
 from artstore.store import index, large
 from artstore.store.layout import new_format
 from artstore.store.logs import check_of, decode_entry, encode_checkpoint, with_author
-from artstore.store.packs import FOOTER, HEADER, MAGIC, PackWriter, known_pack
+from artstore.store.packs import FOOTER, HEADER, MAGIC, PackWriter, known_index
 from artstore.store.statcache import Record, RecordPart, StatCache, signature
 
 ID, OTHER, TREE_HEX = "1" * 64, "2" * 64, "3" * 64
@@ -169,9 +169,9 @@ def indexes() -> list[bytes]:
     opened = []
     for data in packs():
         count, offset, name, _ = FOOTER.unpack(data[-FOOTER.size :])
-        pack = known_pack(name.hex(), data[:HEADER] + data[offset : -FOOTER.size])
-        assert pack is not None and pack.count == count
-        opened.append(pack)
+        pack_index = known_index(name.hex(), data[:HEADER] + data[offset : -FOOTER.size])
+        assert pack_index is not None and pack_index.count == count
+        opened.append(pack_index)
     return [index.build(opened[:n]).encode() for n in range(len(opened) + 1)]
 
 
