@@ -96,7 +96,7 @@ def test_a_pack_of_which_nothing_is_right_is_replaced(stored: Stored) -> None:
     leave_only(stored, "remote")
     pack = OBJECTS["pack object"](stored).path
     with stored.open() as repository:
-        end = repository.objects.packs.open(pack.stem).objects_end
+        end = repository.objects.packs.open(pack.stem).index.objects_end
     data = pack.read_bytes()
     pack.write_bytes(data[:HEADER] + bytes(byte ^ 0x55 for byte in data[HEADER:end]) + data[end:])
     repair(stored)
@@ -301,7 +301,7 @@ def test_salvage_finds_what_a_damaged_row_hides(stored: Stored, which: str, fiel
     """Guesses only, each proved by its digest. A row that lies about its place is known by its neighbours."""
     pack = OBJECTS["pack footer"](stored).path
     with stored.open() as repository:
-        opened = repository.objects.packs.open(pack.stem)
+        opened = repository.objects.packs.open(pack.stem).index
         objects = {(row.kind, row.digest) for row in opened.rows()}
         order = sorted(range(opened.count), key=lambda number: opened.row(number).offset)
         number = order[{"first": 0, "middle": opened.count // 2, "last": -1}[which]]

@@ -401,7 +401,7 @@ def test_packs_with_damage_are_written_anew_without_it_and_kept_as_evidence(repo
         repo.objects.damage.note(name, blob(content))
     assert rewrite_bad(repo.objects) == sorted([some, all_])
     (new,) = packs(repo) - {whole}
-    assert new != some and [row.digest for row in repo.objects.packs.open(new).rows()] == [blob(b"good")]
+    assert new != some and [row.digest for row in repo.objects.packs.open(new).index.rows()] == [blob(b"good")]
     assert {entry[:64] for entry in os.listdir(repo.storage.path("bad")) if ".pack." in entry} == {some, all_}
     assert os.listdir(repo.storage.path("trash")) == os.listdir(repo.storage.path("tmp")) == []
 

@@ -131,10 +131,10 @@ def test_a_merge_leaves_one_pack_with_each_object_once_in_the_order_of_the_old_o
     (name,) = packs(repo)
     assert objects.packs.names() == {name}
     merged = objects.packs.open(name)
-    ordered = sorted(merged.rows(), key=lambda row: row.offset)
+    ordered = sorted(merged.index.rows(), key=lambda row: row.offset)
     assert [merged.object(row) for row in ordered if merged.object(row) != b"same"] == contents
     assert [merged.object(row) for row in ordered].count(b"same") == 1
-    assert merged.size == HEADER + sum(map(len, contents)) + 4 + 9 * ROW.size + FOOTER.size
+    assert merged.index.pack_size == HEADER + sum(map(len, contents)) + 4 + 9 * ROW.size + FOOTER.size
     assert os.listdir(repo.storage.path("trash")) == os.listdir(repo.storage.path("tmp")) == []
 
 
@@ -341,6 +341,6 @@ def test_at_a_distant_place_trees_and_versions_lie_behind_the_blobs(repo: Reposi
     far = ObjectStore(Distant(repo.root), cache=FolderStorage(str(tmp_path)))
     assert merge(far) == 8
     (name,) = packs(repo)
-    kinds = [row.kind for row in sorted(repo.objects.packs.open(name).rows(), key=lambda row: row.offset)]
+    kinds = [row.kind for row in sorted(repo.objects.packs.open(name).index.rows(), key=lambda row: row.offset)]
     assert kinds.index(TREE) == kinds.count(BLOB) == 15
     assert set(kinds[15:]) == {TREE, VERSION}
