@@ -8,6 +8,7 @@ from contextlib import closing, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
+from artstore.backends.homes import hub_cache_folder
 from artstore.backends.storage import FolderStorage
 from artstore.domain.changes import LogEntry
 from artstore.domain.collection import Path, State
@@ -332,6 +333,22 @@ class View:
         self.fill(found, how.selection, monitor=how.monitor)
         with unless_deleted(self.refs, found), nullcontext() if root else kept_out_of_git(os.path.dirname(target)):
             return Checkout(self.objects, found.tree, how).run(target)
+
+    def get_into_hub_cache(self, found: Version, cache: str | None = None, how: Restore = PLAIN) -> CheckedOut:
+        """Restore a version into a cache of Hugging Face's libraries, where they find it without a network.
+
+        Args:
+            cache: The folder of the cache. The default is theirs: `$HF_HUB_CACHE`, or `~/.cache/huggingface/hub`.
+
+        >>> saved = repository.put("dataset", "data", type="dataset")
+        >>> repository.get_into_hub_cache(repository.find("data"), "hub").written
+        1
+        """
+        from artstore.operations.restoring.hubcache import lay_out
+
+        self.fill(found, how.selection, monitor=how.monitor)
+        with unless_deleted(self.refs, found):
+            return lay_out(self.objects, found, cache or hub_cache_folder(), how)
 
     def export(
         self,

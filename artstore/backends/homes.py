@@ -1,4 +1,4 @@
-"""The folders of this user's own settings, caches and state, which belong to no repository."""
+"""The folders of this user's own settings, caches and state, and of caches of others, which belong to no repository."""
 
 import os
 
@@ -16,6 +16,13 @@ def cache_folder() -> str:
 def state_folder() -> str:
     """The folder of this user's log and notes of automations, and of what servers of buckets keep."""
     return os.path.join(_folder_of_user("XDG_STATE_HOME", ".local/state"), "artstore")
+
+
+def hub_cache_folder() -> str:
+    """The folder in which Hugging Face's libraries keep what they download, as they find it."""
+    home = os.environ.get("HF_HOME") or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
+    named = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE") or os.path.join(home, "hub")
+    return os.path.expanduser(os.path.expandvars(named))
 
 
 def _folder_of_user(variable: str, default: str) -> str:

@@ -13,6 +13,7 @@ from artstore.backends.storage import is_url
 from artstore.cli.arguments import FOLDER, SPEC, lock_option, metadata_from, of_type, pairs, selecting
 from artstore.cli.output import answer, folder_shown, from_option, json_option, open_view, print_json
 from artstore.cli.streams import Long
+from artstore.domain.hub import hub_id, kind_of, revisions_of
 from artstore.domain.metadata import normalise
 from artstore.domain.names import name_from, parse_spec, printable
 from artstore.domain.properties import Properties
@@ -219,6 +220,11 @@ def _name_for(path: str) -> str:
 @click.option("--delete", is_flag=True, help="Remove files that aren't in the version or in .artifactsignore.")
 @click.option("--force", is_flag=True, help="Overwrite or remove even files that aren't saved in any version here.")
 @click.option("--allow-missing-references", is_flag=True, help="Skip references whose content is gone.")
+@click.option(
+    "--hf-cache",
+    is_flag=True,
+    help="Restore to the cache of Hugging Face's libraries, or to another one with --root, where they find the version.",
+)
 @click.option("--locked", is_flag=True, help="Restore everything in the lock file, instead of a SPEC.")
 @lock_option
 @from_option
@@ -226,7 +232,7 @@ def _name_for(path: str) -> str:
 @click.pass_context
 def get_command(
     ctx: click.Context, spec: str | None, root: str | None, selection: Selection, link: Any, delete: bool, force: bool,
-    allow_missing_references: bool, locked: bool, lock: str | None, place: str | None, as_json: bool,
+    allow_missing_references: bool, hf_cache: bool, locked: bool, lock: str | None, place: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Restore a version's files to a folder, every byte checked.
 
@@ -241,9 +247,13 @@ def get_command(
             raise InvalidValue("--file needs --locked")
         if spec is None:
             raise click.MissingParameter(ctx=ctx, param=ctx.command.params[0])
-        fetch(spec, root, as_json, Restore(selection, link, force, delete, allow_missing_references), place=place)
+        how = Restore(selection, link, force, delete, allow_missing_references)
+        if hf_cache:
+            fetch_for_hub(spec, root, as_json, how, place)
+        else:
+            fetch(spec, root, as_json, how, place=place)
         return
-    if spec or root or delete or not selection.everything or link != "copy" or allow_missing_references:
+    if spec or root or delete or not selection.everything or link != "copy" or allow_missing_references or hf_cache:
         raise InvalidValue("--locked can be combined with --file, --from and --force only")
     from artstore.cli.locking import get_locked
 
@@ -277,3 +287,26 @@ def fetch(
     if result.others:
         stay, them = ("file or folder stays", "it") if result.others == 1 else ("files and folders stay", "them")
         click.echo(f"{result.others:,} other {stay} there; `--delete` removes {them}")
+
+
+def fetch_for_hub(spec: str, root: str | None, as_json: bool, how: Restore, place: str | None) -> None:
+    """Restore a version to a cache of Hugging Face's libraries."""
+    if how.link != "copy" or how.delete:
+        raise InvalidValue("--hf-cache can't be combined with --link and --delete")
+    with Bar() as bar, open_view(place) as repository:
+        found = repository.find(spec)
+        id, kind = hub_id(found.state.path), kind_of(found.state).removesuffix("s")
+        bar.start(f"getting {found.name}")
+        result = repository.get_into_hub_cache(found, root, how._replace(monitor=bar))
+        name, revisions = repository.lookup.named(found), revisions_of(found.state, found.id)
+    if as_json:
+        told = {"spec": found.spec, "id": id, "kind": kind, "revisions": revisions, **result._asdict()}
+        print_json({key: value for key, value in told.items() if key not in ("others", "removed")})
+        return
+    for path in result.missing:
+        click.echo(f"warning: skipped {printable(path)}: the content that it refers to is gone", err=True)
+    written = f"{human(result.written_bytes)} written"
+    click.echo(f"got {name}: {count(result.files, 'file')} in {folder_shown(result.root)}, {written}")
+    click.echo(
+        f"with HF_HUB_OFFLINE=1 it is found as the {kind} {id}, revision {' or '.join(map(printable, revisions))}"
+    )

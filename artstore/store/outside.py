@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
@@ -67,6 +67,16 @@ def _sweep_beside(folder: str) -> None:
         owner = parse(name.removeprefix(_PREFIX))
         if owner is not None and is_dead(owner, local=is_local(folder)):
             remove_left(os.path.join(folder, name))
+
+
+def sweep_folder(fd: int, names: Iterable[str], *, local: bool) -> list[str]:
+    """Remove temporary files that dead processes left in an open folder. Returns those of `names` that are gone."""
+    left = [(name, left_by(name)) for name in names if name.startswith(_PREFIX)]
+    dead = [name for name, owner in left if owner is not None and is_dead(owner, local=local)]
+    for name in dead:
+        with suppress(FileNotFoundError):  # another process removed it
+            os.unlink(name, dir_fd=fd)
+    return dead
 
 
 def sweep_outside(here: FolderStorage, name: str, *, builds: bool) -> bool:

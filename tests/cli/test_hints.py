@@ -25,6 +25,8 @@ ELSEWHERE = [
     "cli/running.py: `artstore run --yes …` records them here; unset WANDB_MODE to be asked no more",
     "cli/running.py: `artstore run python …`",
     "server/application.py: `artstore login URL` keeps yours",
+    "server/hub.py: `artstore get …` fetches it",
+    "server/hub.py: `artstore push` sends versions to it",
     "server/serving.py: `artstore pull …` of everything makes it whole",
     "store/layout.py: `artstore init` makes one; an unmounted share looks like this too",
     "web/files.py: `artstore export` writes one as an archive",

@@ -37,7 +37,7 @@ from artstore.operations.restoring.options import PLAIN, Restore
 from artstore.operations.restoring.writing import FileWriter, refuse_protected, small_among, small_below
 from artstore.progress import Monitor
 from artstore.store import statcache
-from artstore.store.outside import noted_build, remove_left
+from artstore.store.outside import noted_build, remove_left, sweep_folder
 from artstore.store.packs import LARGE
 from artstore.store.sides import Objects
 from artstore.store.statcache import UNKNOWN, Record, RecordPart, Stat, StatCache, Trust, clock_tick, list_stats, trust
@@ -410,13 +410,8 @@ class Checkout:
 
     def _sweep(self, fd: int, seen: dict[str, Stat]) -> None:
         """Remove temporary files that dead checkouts left in a folder."""
-        for name in [name for name in seen if name.startswith(".artstore-")]:
-            if self._is_left_by_dead(name):
-                try:
-                    os.unlink(name, dir_fd=fd)
-                except FileNotFoundError:
-                    pass  # another checkout removed it
-                del seen[name]
+        for name in sweep_folder(fd, seen, local=self._objects.storage.local):
+            del seen[name]
 
     def _write_selected(self, target: Confined, items: Todo) -> None:
         """Write files by path. Each is written under a temporary name and renamed over the file that was there."""
