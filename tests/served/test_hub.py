@@ -1,7 +1,9 @@
 """Reading in the shape of the Hugging Face hub, by hand: files, revisions, lists, ranges, refusals, and the audit."""
 
 import json
+import random
 import re
+from collections import Counter
 from collections.abc import Iterator
 from email.message import Message
 from pathlib import Path
@@ -19,6 +21,7 @@ from tests.support.folders import make_tree
 from tests.support.served import Asking, Server, serving
 
 CONFIG, WEIGHTS = b'{"model_type": "tiny"}', b"weights\n" * 200_000
+SECRET = b"the label of nobody\n"
 HUB_TOKEN = "hf_abcdefghijklmnopqrstuvwxyzABCDEFGH"
 MANY = 2300
 
@@ -36,7 +39,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         (folder / "model/config.json").write_bytes(b"{}")
         repository.put(str(folder / "model"), "vision/net")
         repository.put(str(folder / "many"), "vision/rows", type="dataset")
-        repository.put(str(folder / "model"), "hidden/net")
+        repository.put(str(make_tree(folder / "hidden", {"config.json": SECRET})), "hidden/net")
         repository.put(str(folder / "model"), "hidden/old")
         repository.rename("hidden/old", "vision/moved")
         repository.put(str(folder / "model"), "team/vision/net")
@@ -287,3 +290,56 @@ def test_a_proxy_sends_large_files_itself(tmp_path: Path) -> None:
         assert headers["x-accel-redirect"] == f"/stored/objects/blobs/{digest[:2]}/{digest}"
         assert reader.whole("HEAD", "/vision/net/resolve/main/large")[1]["content-length"] == str(len(WEIGHTS))
         assert reader.get("/vision/net/resolve/main/small") == (200, b"1")
+
+
+def test_no_odd_request_is_answered_with_more_than_a_refusal(server: Server, reader: Asking) -> None:
+    odd = random.Random(1)
+    words = [
+        "vision",
+        "hidden",
+        "net",
+        "rows",
+        "resolve",
+        "main",
+        "v0",
+        "..",
+        "%2e%2e",
+        "%2F",
+        "%00",
+        "%ff",
+        "%0d%0a",
+        "",
+    ]
+    words += [
+        "config.json",
+        "tree",
+        "revision",
+        "refs",
+        "paths-info",
+        "api",
+        "models",
+        "datasets",
+        "deep",
+        "a" * 300,
+        "\\",
+    ]
+    queries = ["", "?recursive=true&cursor=%ff", "?expand=1&cursor=b/9", "?blobs=true", "?cursor=" + "a/" * 300]
+    known = ["/vision/net/resolve/main/config.json", "/hidden/net/resolve/main/config.json"]
+    known += [f"/api/models/{project}/net/{what}" for project in ("vision", "hidden") for what in ("tree/main", "refs")]
+    seen: Counter[int] = Counter()
+    for _ in range(150):
+        parts = odd.choice(known).split("/")[1:]
+        for _ in range(odd.randint(0, 3)):
+            parts[odd.randrange(len(parts))] = odd.choice(words)
+        method, ranged = (
+            odd.choice(["GET", "HEAD", "POST", "PUT"]),
+            odd.choice(["bytes=0-1", "bytes=-", "bytes=9" * 90]),
+        )
+        path, body = (
+            "/" + "/".join(parts) + odd.choice(queries),
+            odd.choice([None, b"paths=%ff&paths=..", b"\xff" * 99]),
+        )
+        status, headers, data = reader.whole(method, path, body, Range=ranged)
+        assert status < 500 and SECRET not in data + str(headers).encode(), (method, path)
+        seen[status] += 1
+    assert {200, 206, 404} <= seen.keys(), seen

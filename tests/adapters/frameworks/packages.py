@@ -15,7 +15,7 @@ PLACE = Path(os.environ.get("ARTSTORE_FRAMEWORKS") or TOP / ".frameworks")
 """Where the environment is, or is made. A test's own environment has no variables of the caller's."""
 STEPS = (
     ("torch", "torchvision"),
-    ("lightning", "transformers", "accelerate", "trl", "scipy"),
+    ("lightning", "transformers", "datasets", "accelerate", "trl", "scipy"),
     ("keras", "xgboost", "lightgbm", "catboost", "scikit-learn", "pytorch-ignite", "timm", "ultralytics"),
     ("stable-baselines3", "gymnasium[classic-control]", "moviepy", "matplotlib", "pandas", "plotly", "psutil"),
     ("uv", "uvicorn"),
@@ -23,7 +23,7 @@ STEPS = (
 )
 """What is installed, step by step."""
 SHOWN = (
-    "torch", "lightning", "transformers", "accelerate", "trl", "xgboost", "lightgbm", "catboost", "keras",
+    "torch", "lightning", "huggingface-hub", "transformers", "datasets", "accelerate", "trl", "xgboost", "lightgbm", "catboost", "keras",
     "stable-baselines3", "scikit-learn", "pytorch-ignite", "ultralytics", "timm",
 )  # fmt: skip
 
