@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from starlette.requests import Request
 
-_RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))", re.ASCII)
+_RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))", re.ASCII | re.IGNORECASE)
 
 
 class Asked(NamedTuple):
@@ -19,9 +19,12 @@ class Asked(NamedTuple):
 
 
 def part_asked(request: Request, size: int) -> Asked:
-    """The part that a request asks for. Several ranges, or what isn't a range, ask for all of it."""
+    """The part that a request asks for, as RFC 9110 has it.
+
+    It is all of the file if several ranges are asked for, or one of a file that must not have changed (`If-Range`).
+    """
     headers = {"accept-ranges": "bytes"}
-    asked = _RANGE.fullmatch(request.headers.get("range", ""))
+    asked = _RANGE.fullmatch(request.headers.get("range", "")) if "if-range" not in request.headers else None
     if asked is None:
         return Asked(0, size, 200, headers | {"content-length": str(size)})
     first, last = int(asked[1] or 0), min(int(asked[2] or size - 1), size - 1)

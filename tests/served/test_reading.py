@@ -40,6 +40,9 @@ def test_a_reader_gets_logs_and_objects_of_their_projects_alone(askers: dict[str
     where = f"/blobs/{big}?log={VISION}&id={version['id']}"
     assert reader.get(where) == (200, b"vision" + BIG)
     assert reader.get(where, Range="bytes=4-9") == (206, b"onlarg")
+    assert reader.get(where, Range="bytes=-3") == (206, BIG[-3:])
+    assert reader.get(where, Range=f"bytes={len(BIG) + 6}-") == (416, b""), "and not everything from its begin"
+    assert reader.get(where, Range="bytes=4-9", If_Range='"x"')[0] == 200
 
 
 def test_what_may_not_be_seen_is_answered_as_what_is_not_there(askers: dict[str, Asking]) -> None:

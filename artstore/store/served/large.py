@@ -101,6 +101,8 @@ class ServedLarge:
                     raise self._client.cut_off()
                 return Digest(hasher.digest()), done
             except CutOff:
+                if done == size:  # only the end of the answer was lost
+                    return Digest(hasher.digest()), done
                 if wait is None or (done == before and done):
                     raise
                 time.sleep(wait)
@@ -118,8 +120,11 @@ class ServedLarge:
         folder, id = self._holders[digest]
         path = query(f"/blobs/{digest.hex()}", log=folder, **({"id": id} if id else {}))
         headers = {"Range": f"bytes={start}-"} if start else {}
-        with self._client.asked("GET", path, Sent(headers=headers), good=(200, 206, 302)) as answer:
+        with self._client.asked("GET", path, Sent(headers=headers), good=(200, 206, 302, 416)) as answer:
             if answer.status != 302:
+                if answer.status == 416:
+                    message = f"blob {short(digest)} in {self._client.what} ends before byte {start}"
+                    raise DamagedObject(message)
                 if answer.status != (206 if start else 200):
                     raise Damage(f"{self._client.what} answered with another part of blob {short(digest)}")
                 yield answer

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from artstore.backends.served import client
-from artstore.errors import StorageError
+from artstore.errors import DamagedObject, StorageError
 from artstore.repository import Repository
 from artstore.view import view_of
 from tests.served.clients.conftest import Team
@@ -71,6 +71,22 @@ def test_a_large_file_goes_on_where_it_broke_off(team: Team, enter: Enter, write
         view.get(view.find("vision/large"), str(tmp_path / "got"))
     assert (tmp_path / "got/big.bin").read_bytes() == bytes(range(256)) * 40_000
     assert ranges == [None, "bytes=5120000-", "bytes=7680000-"]
+
+
+def test_a_large_file_that_ends_before_the_rest_of_it_is_damaged(team: Team, enter: Enter, tmp_path: Path) -> None:
+    blobs: list[str] = []
+
+    def rule(request, number):  # type: ignore[no-untyped-def]
+        if "/blobs/" not in request.path:
+            return PASS
+        blobs.append(request.path)
+        return CUT if len(blobs) == 1 else REFUSE(416)
+
+    with view_of(team.url, None) as view:
+        team.proxy.rule = rule
+        with pytest.raises(DamagedObject, match="ends before byte"):
+            view.get(view.find("vision/data"), str(tmp_path / "got"))
+    assert not (tmp_path / "got").exists()
 
 
 def test_a_server_that_stays_away_is_a_storage_error_that_names_it(
