@@ -108,6 +108,15 @@ class ObjectStore:
 
     # -- reading --
 
+    def read_there(self, wanted: Mapping[Digest, ObjectKind]) -> Iterator[tuple[ObjectKind, Digest, bytes]]:
+        """Read those of some small objects that are there and right, in any order: (kind, digest, bytes)."""
+        rows, elsewhere = self.packs.locate_many(list(wanted))
+        for row, data in read_rows(self.packs, rows):
+            if data is not None and wanted[row.digest] == row.kind:
+                yield row.kind, row.digest, bytes(data)
+        for digest in self.packs.sizes_in_trash(set(elsewhere)):
+            yield wanted[digest], digest, self.read(wanted[digest], digest)
+
     def read_many(self, wanted: dict[Digest, ObjectKind]) -> Iterator[tuple[ObjectKind, Digest, memoryview]]:
         """Read small objects and check them, each once, in any order. Raises MissingObject or DamagedObject."""
         if not wanted:
@@ -249,6 +258,10 @@ class ObjectStore:
                 self._cached_trees[digest] = data
                 self._cached_bytes += len(data)
         return data
+
+    def forget_trees(self) -> None:
+        """Forget the trees that are in memory: the next reader finds out whether they are still stored."""
+        self._cached_trees, self._cached_bytes, self._kept_trees = {}, 0, {}
 
     def keep_trees(self, trees: dict[Digest, bytes]) -> None:
         """Keep trees in memory that were read and checked together and will be needed one by one."""

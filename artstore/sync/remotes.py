@@ -28,11 +28,10 @@ from artstore.errors import ArtstoreError, Conflict, InvalidValue, MissingObject
 from artstore.operations.finding.lookup import Lookup, Version
 from artstore.progress import Monitor
 from artstore.store.layout import check_format
-from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE
 from artstore.store.refs import Refs, resolve
 from artstore.store.settings import ORIGIN, RemoteSettings, Settings, text_of_place
-from artstore.store.sides import AnyStore, Objects
+from artstore.store.sides import AnyStore, Objects, name_all
 from artstore.store.store import Store
 from artstore.sync.exchange import ALL, Exchange, Exchanged, ExchangeOptions, Neighbours, Scope
 from artstore.sync.histories import what_to_push
@@ -383,13 +382,14 @@ class Remotes:
         """The remotes as places where a repair looks for lost objects."""
         from artstore.operations.upkeep.repair import Elsewhere  # a push doesn't need it
 
-        names = [name for name, known in self.all().items() if not is_served(known.url)]
-        return [Elsewhere(f"remote '{name}'", partial(self._objects_at, name)) for name in names]
+        return [Elsewhere(f"remote '{name}'", partial(self._objects_at, name)) for name in self.all()]
 
     @contextmanager
-    def _objects_at(self, name: str) -> Iterator[ObjectStore]:
+    def _objects_at(self, name: str) -> Iterator[Objects]:
+        """The objects of a remote; those of a served one through all that it has."""
         with self.open(name) as remote:
-            assert isinstance(remote.objects, ObjectStore), "a served remote gives no objects without their versions"
+            if is_served(self.all()[name].url):
+                name_all(remote.objects, remote.refs, remote.runs)
             yield remote.objects
 
     # -- promised blobs: absent here, and held by a remote --
@@ -452,11 +452,7 @@ class Remotes:
         if of is not None and is_live(seen.read_folder(of.state.path.folder).versions.get(of.id)):
             objects.through(of.state.path.folder, [of.id])
             return
-        for folder in seen.paths():
-            objects.through(folder, ())
-            objects.through(folder, [version["id"] for version in seen.read_folder(folder).live()])
-        for folder in self._here.runs.of_copies(mirror).paths():
-            objects.through(folder, ())
+        name_all(objects, seen, self._here.runs.of_copies(mirror))
 
     def fill_version(self, found: Version, selection: Selection, monitor: Monitor | None = None) -> None:
         """Get the absent blobs of a version's selected files from the remotes that promised them."""

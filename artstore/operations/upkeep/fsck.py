@@ -114,6 +114,7 @@ class Fsck:
     def run(self) -> Report:
         """Check everything. The log entries are checked last: they need the sizes of all stored objects."""
         # 1. Packs and large blobs: which objects are stored, and right?
+        self._objects.forget_trees()
         self._monitor.start("checking packs", "pack")
         for name in sorted(self._objects.packs.refresh()):
             problems = len(self._problems)

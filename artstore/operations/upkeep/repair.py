@@ -23,12 +23,11 @@ from artstore.operations.upkeep.collect import recheck_bad, rewrite_bad, set_bro
 from artstore.operations.upkeep.fsck import Fsck, Lost, Report
 from artstore.progress import Monitor
 from artstore.store.checkouts import Checkouts, Noted
-from artstore.store.large import blob_path
 from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE, salvage
 from artstore.store.packset import pack_path
-from artstore.store.reading import read_rows
 from artstore.store.refs import Refs
+from artstore.store.sides import LargeObjects, Objects
 from artstore.store.transaction import Transaction
 
 
@@ -37,7 +36,7 @@ class Elsewhere(NamedTuple):
 
     name: str
     """for people, such as `remote 'origin'`"""
-    open: Callable[[], AbstractContextManager[ObjectStore]]
+    open: Callable[[], AbstractContextManager[Objects]]
     """raises an ArtstoreError if it can't be reached"""
 
 
@@ -219,19 +218,17 @@ class Repair:
     def _from_store(self, place: Elsewhere, tx: Transaction, lost: dict[Digest, Lost]) -> Iterator[Digest]:
         try:
             with place.open() as store:
-                rows, elsewhere = store.packs.locate_many([d for d, item in lost.items() if (item.size or 0) < LARGE])
-                for row, data in read_rows(store.packs, rows):
-                    if data is not None and lost[row.digest].kind == row.kind:
-                        yield tx.add(row.kind, data, row.digest)
-                for digest in store.packs.sizes_in_trash(set(elsewhere)):
-                    yield tx.add(lost[digest].kind, store.read(lost[digest].kind, digest), digest)
+                small = {digest: item.kind for digest, item in lost.items() if (item.size or 0) < LARGE}
+                for kind, digest, data in store.read_there(small):
+                    yield tx.add(kind, data, digest)
                 blobs = {digest: item.size for digest, item in lost.items() if item.kind == BLOB}
-                for digest in store.large.readable({d for d, size in blobs.items() if size is None or size >= LARGE}):
-                    path = store.large.find(digest) or blob_path(digest)
-                    if self._copied(tx, digest, lost[digest], partial(store.storage.copy_out, path)):
+                large = store.large.readable({d for d, size in blobs.items() if size is None or size >= LARGE})
+                for digest, size in large.items():
+                    if self._copied(tx, digest, lost[digest], partial(_copy_of, store.large, digest, size)):
                         yield digest
         except (ArtstoreError, OSError) as error:
-            self.notes.append(f"{place.name} could not be searched completely: {error}")
+            note = f"{place.name} could not be searched completely: {error}"
+            self.notes += [note] if note not in self.notes else []  # each round asks again
 
     def _copied(self, tx: Transaction, digest: Digest, item: Lost, copy: Callable[[int], tuple[Digest, int]]) -> bool:
         """Store the large blob that `copy` writes to a descriptor, if it is the right one. Returns whether it is."""
@@ -287,3 +284,7 @@ class Repair:
                 yield from self._readable(path + entry.name + b"/", entry.digest)
             elif entry.kind != REFERENCE:
                 yield path + entry.name, entry
+
+
+def _copy_of(large: LargeObjects, digest: Digest, size: int, target: int) -> tuple[Digest, int]:
+    return large.copy(digest, size, target, lambda sent: None)

@@ -144,6 +144,19 @@ class ServedObjects:
         for digest, kind in missing.items():
             raise self.missing(kind, digest)
 
+    def read_there(self, wanted: Mapping[Digest, ObjectKind]) -> Iterator[tuple[ObjectKind, Digest, bytes]]:
+        """See `ObjectStore`. After an error of one, the others are asked for by halves."""
+        left = dict(wanted)
+        try:
+            for kind, digest, data in self.ask(wanted):
+                del left[digest]
+                if not isinstance(data, int):
+                    yield kind, digest, data
+        except Damage:
+            items = list(left.items()) if len(left) > 1 else []
+            for half in (items[: len(items) // 2], items[len(items) // 2 :]):
+                yield from self.read_there(dict(half)) if half else ()
+
     def read_blobs(self, wanted: Mapping[Digest, int]) -> Iterator[list[tuple[Digest, memoryview]]]:
         """Read small blobs (digest → size), in lists. Some are asked for while others are used.
 
@@ -261,9 +274,9 @@ class ServedObjects:
                 for found in self._all(through, [{d: missing[d] for d in part} for part in _parts(digests)]):
                     del missing[found[1]]
                     yield found
-            except (NotFound, Refused) as error:  # of one of these logs: the others are asked alone
+            except (NotFound, Refused) as error:  # of one of these logs or versions: the others are asked without it
                 refused = error if isinstance(error, Refused) else refused
-                todo += [[pair] for pair in through] if len(through) > 1 else []
+                todo += _smaller(through, halves=isinstance(error, NotFound))
         if missing and self.storage.only_looks:
             self.storage.refuse_download()
         if missing and refused is not None:
@@ -349,6 +362,15 @@ def _batch(blobs: Iterator[tuple[Digest, int]]) -> _Batch | None:
         if room <= 0:
             break
     return batch if batch.times else None
+
+
+def _smaller(through: Through, *, halves: bool) -> list[Through]:
+    """The logs of a request each alone; with `halves`, the versions of a single one in two halves."""
+    if len(through) > 1:
+        return [[pair] for pair in through]
+    folder, ids = through[0]
+    half = len(ids) // 2
+    return [[(folder, ids[:half])], [(folder, ids[half:])]] if half and halves else []
 
 
 def _parts(digests: list[Digest]) -> Iterator[list[Digest]]:

@@ -436,3 +436,11 @@ def test_one_folder_that_is_claimed_with_two_sizes_is_a_problem(repo: Repository
     forger.version("data", both, size=3, files=2)
     with Repository(str(root)) as again:
         assert any("totals" in problem for problem in again.fsck().problems)
+
+
+def test_a_tree_that_is_gone_is_lost_though_this_process_has_read_it(repo: Repository, tmp_path: Path) -> None:
+    saved = repo.put(str(make_tree(tmp_path / "source", {"deep/f": "1"})), "data")
+    assert [path for path, _ in repo.walk(repo.find("data").tree)]
+    for pack in Path(repo.root).glob("objects/packs/*.pack"):
+        pack.unlink()
+    assert any("tree" in problem for problem in repo.fsck().problems), saved
