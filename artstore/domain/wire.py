@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgpack
 
 from artstore.domain.codec import MAX_BYTES
-from artstore.errors import Damage
+from artstore.errors import ArtstoreError, Damage
 
 PROTOCOL = 1
 PREFIX = "/v1"
@@ -77,6 +77,8 @@ def frames(pieces: Iterable[bytes], what: str, *, most: int = LONGEST_FRAME) -> 
                         raise Damage(f"{what} sent something else than frames")
                     yield values
                     ended = unpacker.tell()
+    except ArtstoreError:
+        raise  # of whoever gives the pieces
     except (ValueError, TypeError, RecursionError, OverflowError, msgpack.UnpackException, msgpack.BufferFull) as error:
         raise Damage(f"{what} sent frames that can't be decoded: {str(error) or type(error).__name__}") from error
     if ended != fed:

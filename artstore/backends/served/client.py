@@ -11,13 +11,15 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import urlencode, urljoin, urlsplit
 
+from blake3 import blake3
+
 from artstore.backends.credentials import Origin
 from artstore.backends.parallel import reported
 from artstore.backends.served.address import Address
 from artstore.backends.served.answers import LONGEST_JSON, error_of, is_json, plain_json
 from artstore.domain.names import printable
 from artstore.domain.redaction import redacted
-from artstore.domain.wire import FRAMES, PREFIX, frames
+from artstore.domain.wire import FRAMES, PREFIX, frame, frames
 from artstore.errors import ArtstoreError, AuthenticationError, Damage, NotFound, StorageError
 
 CONNECT = 15.0
@@ -32,6 +34,8 @@ _LONGEST_WAIT = 30.0
 """Most seconds that a server's `Retry-After` is obeyed."""
 _BUSY = (429, 502, 503, 504)
 _GOOD = (200, 201, 204)
+_END = frame("end")
+"""The last bytes of an answer in frames."""
 _KEPT = 8
 """Most connections without a request that are kept open."""
 
@@ -77,40 +81,77 @@ class Client:
         """Make a request that is answered with JSON. Raises Damage for any other answer."""
         return plain_json(self.do(method, path, _json_sent(value, headers), _GOOD)[1], self.what)
 
-    def frames(self, path: str, value: Any) -> Iterator[list[Any]]:
+    def frames(self, path: str, value: Any, *, resumes: bool = True) -> Iterator[list[Any]]:
         """Make a request that is answered with frames, and yield them as they arrive, but for the last, `["end"]`.
 
-        Raises Damage if the answer is cut off, and the error that the server reports within it.
+        An answer that is cut off is asked for again, and goes on where it broke off; with `resumes` false that is left
+        to the caller. Raises CutOff if it is cut off each time, StorageError if it begins in another way when it is
+        asked for again, and the error that the server reports within it.
         """
+        ended = False
+        for values in frames(self._resumed(path, value) if resumes else self._bytes_of(path, value), self.what):
+            if ended:
+                raise Damage(f"{self.what} sent more after the end of an answer")
+            if values[:1] == ["error"] and len(values) == 4:
+                raise error_of(500, dict(zip(("kind", "error", "hint"), values[1:], strict=True)), self.what)
+            if values == ["end"]:
+                ended = True
+            else:
+                yield values
+        if not ended:
+            raise self.cut_off()
+
+    def _bytes_of(self, path: str, value: Any) -> Iterator[bytes]:
+        """The bytes of an answer in frames. Raises CutOff if something on the way ended it early, too."""
+        tail = b""
         with self.asked("POST", path, _json_sent(value, {})) as answer:
-            ended = False
-            for values in frames(self.pieces(answer), self.what):
-                if ended:
-                    raise Damage(f"{self.what} sent more after the end of an answer")
-                if values[:1] == ["error"] and len(values) == 4:
-                    raise error_of(500, dict(zip(("kind", "error", "hint"), values[1:], strict=True)), self.what)
-                if values == ["end"]:
-                    ended = True
-                else:
-                    yield values
-            if not ended:
-                raise self.cut_off()
+            for piece in self.pieces(answer):
+                tail = (tail + piece)[-len(_END) :]
+                yield piece
+        if tail != _END:
+            raise self.cut_off()
+
+    def _resumed(self, path: str, value: Any) -> Iterator[bytes]:
+        """The bytes of an answer in frames. After it is cut off, those behind the bytes that came before it was."""
+        waits, taken, hasher = waits_for_tries(), 0, blake3()
+        while True:
+            try:
+                for piece in self._behind(self._bytes_of(path, value), taken, hasher.digest()):
+                    taken += len(piece)
+                    hasher.update(piece)
+                    yield piece
+                return
+            except CutOff as error:
+                wait_before(waits, error)
+
+    def _behind(self, pieces: Iterator[bytes], skipped: int, digest: bytes) -> Iterator[bytes]:
+        """The bytes behind the first `skipped`, which must have this digest."""
+        hasher = blake3()
+        for piece in pieces:
+            head = piece[:skipped]
+            if head:
+                hasher.update(head)
+                skipped -= len(head)
+            if not skipped:
+                if hasher.digest() != digest and head:
+                    message = f"{self.what} answered something else when it was asked again"
+                    raise StorageError(message, hint="run the same command again")
+                if piece := piece[len(head) :]:
+                    yield piece
 
     def collected(self, path: str, value: Any, most: int) -> list[list[Any]]:
         """All frames of an answer. If it is cut off, the request is made again. Raises Damage for more than `most`."""
-        for wait in (*_WAITS, None):
+        waits = waits_for_tries()
+        while True:
             found: list[list[Any]] = []
             try:
-                for values in self.frames(path, value):
+                for values in self.frames(path, value, resumes=False):
                     found.append(values)
                     if len(found) > most:
                         raise Damage(f"{self.what} sent more than {most} frames")
                 return found
-            except CutOff:
-                if wait is None:
-                    raise
-                time.sleep(wait)
-        raise AssertionError
+            except CutOff as error:
+                wait_before(waits, error)
 
     def send_frames(self, path: str, body: bytes) -> Any:
         """Send frames. The answer is JSON."""
@@ -122,15 +163,13 @@ class Client:
 
         If the answer is cut off, the request is made again: each of the protocol's may be.
         """
-        for wait in (*_WAITS, None):
+        waits = waits_for_tries()
+        while True:
             try:
                 with self.asked(method, path, sent, good=good) as answer:
                     return answer.status, self._whole(answer)
-            except CutOff:
-                if wait is None:
-                    raise
-                time.sleep(wait)
-        raise AssertionError
+            except CutOff as error:
+                wait_before(waits, error)
 
     @contextmanager
     def asked(
@@ -344,6 +383,19 @@ class Client:
         if isinstance(error, TimeoutError):
             reason = "it doesn't answer"
         return StorageError(f"cannot ask {self.what}: {printable(str(reason).lower())}", hint="check the address")
+
+
+def waits_for_tries() -> Iterator[float]:
+    """Seconds before each further try of a request whose answer is cut off."""
+    return iter(_WAITS)
+
+
+def wait_before(waits: Iterator[float], error: CutOff) -> None:
+    """Wait before the next try. Raises the error of the last one if there is none left."""
+    wait = next(waits, None)
+    if wait is None:
+        raise error
+    time.sleep(wait)
 
 
 def query(path: str, **values: str) -> str:

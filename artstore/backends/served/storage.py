@@ -190,7 +190,7 @@ class ServedStorage:
     def _asked(self, logs: list[list[Any]]) -> Iterator[tuple[str, int, bytes]]:
         """The entries of some logs, each named by its folder, the first number and the last, or None for all others."""
         asked = {folder for folder, _, _ in logs}
-        for values in self.client.frames("/entries", {"logs": logs}):
+        for values in self.client.frames("/entries", {"logs": logs}, resumes=False):
             good = len(values) == 3 and values[0] in asked and _is_number(values[1]) and type(values[2]) is bytes
             if not good or len(values[2]) > MAX_JSON:
                 raise Damage(f"{self.client.what} sent something else than log entries")

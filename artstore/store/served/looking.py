@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
-from artstore.backends.served.client import Client
+from artstore.backends.served.client import Client, CutOff, wait_before, waits_for_tries
 from artstore.backends.served.storage import ServedStorage
 from artstore.domain.changes import LogEntry
 from artstore.domain.codec import MAX_JSON
@@ -39,15 +39,32 @@ class States:
     ) -> Iterator[tuple[str, Any]]:
         """(folder, state) of each log, of those of a project, or of one. The states are not checked.
 
-        A log that the server can't read is an error; with `damaged` the error is added there.
+        A log that the server can't read is an error; with `damaged` the error is added there. After an answer that is
+        cut off, those that didn't come are asked for again.
         """
+        waits, seen = waits_for_tries(), set[str]()
+        while True:
+            try:
+                for folder, state in self._once(entity, project, name):
+                    if folder in seen:
+                        continue
+                    seen.add(folder)
+                    if not isinstance(state, DamagedLog):
+                        yield folder, state
+                    elif damaged is None:
+                        raise state
+                    else:
+                        damaged.append(state)
+                return
+            except CutOff as error:
+                wait_before(waits, error)
+
+    def _once(self, entity: str | None, project: str | None, name: str | None) -> Iterator[tuple[str, Any]]:
+        """(folder, state) of each log, or the error of one that the server can't read: by one request."""
         asked = {"entity": entity, "project": project, self._name: name}
-        for values in self._client.frames(self._path, asked):
+        for values in self._client.frames(self._path, asked, resumes=False):
             if values[:1] == ["damaged"] and len(values) == 3 and all(type(value) is str for value in values):
-                error = DamagedLog(printable(values[2]))
-                if damaged is None:
-                    raise error
-                damaged.append(error)
+                yield values[1], DamagedLog(printable(values[2]))
                 continue
             path = values[0].get("path") if len(values) == 1 and type(values[0]) is dict else None
             if type(path) is not list or len(path) != 3 or not all(type(part) is str for part in path):

@@ -310,7 +310,7 @@ class ServedObjects:
         """Make one request. What is answered is taken out of `some`."""
         what = self.storage.client.what
         asked = {"through": through, "digests": [digest.hex() for digest in some]}
-        for values in self.storage.client.frames("/objects", asked):
+        for values in self.storage.client.frames("/objects", asked, resumes=False):
             digest = Digest(values[1]) if len(values) == 3 and type(values[1]) is bytes else None
             if digest is None or digest not in some:
                 raise Damage(f"{what} sent an object that it was not asked for")

@@ -19,6 +19,9 @@ from artstore.store.served.objects import ServedObjects
 from artstore.store.served.transaction import ServedTransaction
 from artstore.store.sides import Source
 
+_MOST_FILES = 10_000_000
+"""Most files of a run that are listed."""
+
 
 class ServedStore:
     """A served remote, opened. It is not for several threads at once."""
@@ -80,7 +83,7 @@ class ServedStore:
                 pass  # the role in this project can only look
         found: dict[str, RunFile] = {}
         what = self.storage.client.what
-        for values in self.storage.client.frames("/run-files", {"folder": state.path.folder}):
+        for values in self.storage.client.collected("/run-files", {"folder": state.path.folder}, _MOST_FILES):
             path, size = values if len(values) == 2 else (None, None)
             path = os.fsdecode(path) if isinstance(path, bytes) else path
             if not isinstance(path, str) or type(size) is not int or size < 0:

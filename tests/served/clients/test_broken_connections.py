@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 
 from artstore.backends.served import client
+from artstore.domain.collection import Path as CollectionPath
 from artstore.errors import DamagedObject, StorageError
 from artstore.repository import Repository
 from artstore.view import view_of
 from tests.served.clients.conftest import Team
 from tests.support.checks import check
+from tests.support.commands import Cli
 from tests.support.exchange import BIG, FILES, got, outcomes, put, says
-from tests.support.servers import CUT, DROP_REPLY, PASS, REFUSE, Action
+from tests.support.servers import CUT, DROP_REPLY, PASS, REFUSE, TRUNCATE, Action, changed
 
 Enter = Callable[[str], None]
 BREAKS = {"dropped": DROP_REPLY, "cut": CUT, "busy": REFUSE(503)}
@@ -53,6 +55,50 @@ def test_a_push_gets_there_whichever_answer_is_lost(team: Team, writer: Reposito
         assert set(outcomes(writer.push(specs=[name])).values()) == {"up to date"}
     with Repository(str(team.root)) as theirs:
         assert says(theirs, name) == says(writer, name)
+
+
+DATA = CollectionPath("local", "vision", "data")
+OTHER = changed(lambda body: body[:1] + bytes([body[1] ^ 1]) + body[2:])
+LOOKS = (
+    ("ls",), ("ls", "-r", "vision/data"), ("log", "vision/data"), ("runs", "ls"), ("runs", "files", "vision/r1"),
+    ("runs", "show", "vision/r1", "--history"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("cut", [CUT, TRUNCATE], ids=["cut", "ends early"])
+@pytest.mark.parametrize("command", LOOKS, ids=" ".join)
+def test_what_people_look_at_is_whole_whichever_answer_is_cut_off(
+    team: Team, enter: Enter, cli: Cli, command: tuple[str, ...], cut: Action
+) -> None:
+    def look() -> str:
+        team.proxy.reset()
+        return cli(*command, "--from", team.url, **team("viewer")).out
+
+    whole, requests = look(), len(team.asked)
+    for number in range(2, requests + 1):  # of JSON only the length says where it ends
+        team.proxy.rule = nth(number, cut)
+        assert look() == whole and len(team.asked) == requests + 1, number
+
+
+def test_an_answer_that_begins_in_another_way_the_second_time_is_not_put_together(team: Team, enter: Enter) -> None:
+    with view_of(team.url, None) as view:
+        team.proxy.rule = lambda request, at: CUT if at == 1 else OTHER
+        team.proxy.reset()
+        with pytest.raises(StorageError, match="answered something else when it was asked again"):
+            list(view.refs.history(DATA))
+
+
+def test_an_answer_that_is_cut_off_each_time_is_an_error_after_some_tries(
+    team: Team, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_WAITS", (0.0, 0.0))
+    with view_of(team.url, None) as view:
+        for ask in (lambda: list(view.refs.history(DATA)), lambda: list(view.collections())):
+            team.proxy.rule = lambda request, at: CUT
+            team.proxy.reset()
+            with pytest.raises(StorageError, match="was cut off"):
+                ask()
+            assert len(team.asked) == 3
 
 
 def test_a_large_file_goes_on_where_it_broke_off(team: Team, enter: Enter, writer: Repository, tmp_path: Path) -> None:
