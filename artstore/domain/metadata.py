@@ -5,6 +5,7 @@ import datetime
 import enum
 import json
 import math
+import re
 import sys
 from collections.abc import Mapping, Sequence, Set
 from typing import Any, NamedTuple
@@ -16,6 +17,8 @@ MAX_KEYS = 100
 _DEEPEST = 100
 _LARGEST = 1024
 """Most bits of a whole number that stays one: about as large as the largest float."""
+_HALF = re.compile("[\ud800-\udfff]")
+"""Half a character, which UTF-8 can't hold."""
 LONG = 4096
 """A value of more bytes of JSON (or text) is stored as a blob, and the log holds only the blob's digest."""
 
@@ -228,8 +231,8 @@ def _time_text(value: Any) -> str:
 
 
 def _is_torn(text: str) -> bool:
-    """Whether a text has half a character, which UTF-8 can't hold."""
-    return any(0xD800 <= ord(c) <= 0xDFFF for c in text)
+    """Whether a text has half a character."""
+    return not text.isascii() and _HALF.search(text) is not None
 
 
 def as_number(value: Any) -> Any:
