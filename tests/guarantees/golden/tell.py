@@ -1,11 +1,7 @@
-"""What a repository tells, in the words of golden repositories' expectations: by the independent reader, by the package.
-
-`python -m tests.guarantees.golden.tell FOLDER` prints what the package reads.
-"""
+"""What a repository tells, in the words of golden repositories' expectations: by the independent reader, by the package."""
 
 import json
 import os
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +13,6 @@ from artstore.domain.digest import BLOB, Digest
 from artstore.domain.extras import extras_of
 from artstore.domain.run import RunState
 from artstore.domain.tree import DIRECTORY, REFERENCE
-from artstore.repository import Repository
 from artstore.view import View
 from tests.support.reader import Reader
 
@@ -174,8 +169,3 @@ def by_package(repository: View, *, absent: bool = False) -> Told:
             **({"files": kept} if (kept := run_files(one)) else {}),
         }
     return {"collections": collections, "runs": runs}
-
-
-if __name__ == "__main__":
-    with Repository(sys.argv[1]) as opened:
-        print(json.dumps(by_package(opened)))
