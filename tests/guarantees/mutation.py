@@ -163,7 +163,10 @@ def run(suite: Suite, every: int) -> Runner:
             f"--basetemp={folder}/tests",
             *(f"{ROOT}/tests/{name}.py" for name in suite.tests),
         ]
-        options = ["-sqq", "-pno:cacheprovider", "-pno:xdist", "-Wignore::pytest.PytestAssertRewriteWarning"]
+        options = [
+            "-sqq", "-pno:cacheprovider", "-pno:xdist", "-Wignore::pytest.PytestAssertRewriteWarning",
+            "-oaddopts=-m 'not long and not frameworks'",  # the usual ones have options of xdist
+        ]  # fmt: skip
         if pytest.main([*options, *places], plugins=[runner]) != pytest.ExitCode.OK:
             raise SystemExit(f"pytest can't collect {', '.join(suite.tests)}")
     if runner.fails:
