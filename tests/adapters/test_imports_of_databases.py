@@ -91,9 +91,9 @@ def test_a_database_leads_to_no_other_folder_of_yours(
 )
 def test_a_forged_database_costs_neither_time_nor_memory(database: Path, cli: Cli, forged: str) -> None:
     changed(database, "PRAGMA foreign_keys=OFF", "DROP TABLE runs", forged)
-    start = time.monotonic()
+    start = time.process_time()
     done = cli("import", "mlflow", "mlflowdb")
-    assert done.code == 4 and "has no tables of MLflow's" in done.err and time.monotonic() - start < 5
+    assert done.code == 4 and "has no tables of MLflow's" in done.err and time.process_time() - start < 5
 
 
 @pytest.mark.parametrize("content", [b"", b"SQLite format 3\0" + b"x" * 5000, b"no database"])

@@ -108,7 +108,7 @@ def test_a_bucket_that_never_answers_is_reported_and_given_up(repo: Repository, 
             pytest.raises(StorageError, match=silent),
         ):
             use()
-        assert time.monotonic() - begun < 4
+        assert time.monotonic() - begun < 20
 
 
 @pytest.mark.usefixtures("hurried")

@@ -17,7 +17,7 @@ def together(function: Callable[..., Any], arguments: list[tuple[Any, ...]]) -> 
     processes = [SPAWN.Process(target=_one, args=(function, a, n, barrier, results)) for n, a in enumerate(arguments)]
     for process in processes:
         process.start()
-    found = dict(results.get(timeout=60) for _ in processes)
+    found = dict(results.get(timeout=180) for _ in processes)
     for process in processes:
         process.join()
         assert process.exitcode == 0, found
@@ -25,7 +25,7 @@ def together(function: Callable[..., Any], arguments: list[tuple[Any, ...]]) -> 
 
 
 def _one(function: Callable[..., Any], arguments: tuple[Any, ...], number: int, barrier: Any, results: Any) -> None:
-    barrier.wait(30)
+    barrier.wait(120)
     try:
         results.put((number, function(*arguments)))
     except Exception as error:

@@ -118,10 +118,10 @@ def test_cat_cuts_a_long_cell_at_once(here: Path, cli: Cli) -> None:
         assert result.out == "a  b\n"
         result = subprocess.run(
             [sys.executable, "-m", "artstore", "cat", "data", "t"],
-            cwd=here, env=environment(here), capture_output=True, text=True, timeout=5,
+            cwd=here, env=environment(here), capture_output=True, text=True, timeout=30,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        pytest.fail("a wide cell takes longer than 5 s to be cut")
+        pytest.fail("a wide cell takes longer than 30 s to be cut")
     assert result.stdout.splitlines()[1] == "é" * 59 + "…  " + "x" * 59 + "…"
 
 

@@ -160,10 +160,10 @@ def test_verify_tells_files_of_references_by_what_is_known(here: Path, web: Web)
 
 
 def slow(web: Web, number: int) -> wandb.Artifact:
-    """Refers to so many pages of a server that takes 20 ms for each."""
+    """Refers to so many pages of a server that takes 50 ms for each."""
     artifact = wandb.Artifact("data")
     for path in [f"/{n:03}" for n in range(number)]:
-        artifact.add_reference(web.serve(path, path.encode(), '"t"', seconds=0.02), checksum=False)
+        artifact.add_reference(web.serve(path, path.encode(), '"t"', seconds=0.05), checksum=False)
     return log(artifact)
 
 
@@ -171,7 +171,7 @@ def test_three_hundred_pages_are_fetched_together(here: Path, web: Web) -> None:
     artifact = slow(web, 300)
     began = time.monotonic()
     artifact.download("out")
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 7  # s; one by one they take 15
     assert files("out") == {f"{n:03}": f"/{n:03}".encode() for n in range(300)}
 
 
@@ -182,7 +182,7 @@ def test_pages_are_fetched_together_wherever_they_go(here: Path, web: Web, selec
         make_tree(here / "out", {"foreign": "x"})
     began = time.monotonic()
     artifact.download("out", include=["0*"] if selected else None)
-    assert time.monotonic() - began < 1.2
+    assert time.monotonic() - began < 3  # s; one by one they take 5
     assert len(files("out")) == (100 if selected else 101)
 
 

@@ -22,9 +22,9 @@ each_target = pytest.mark.parametrize("name", TARGETS)
 
 def _crash(target: Target, data: bytes) -> str | None:
     """As `crash`; taking too long is one, too."""
-    began = time.monotonic()
+    began = time.process_time()
     found = crash(target, data)
-    taken = time.monotonic() - began
+    taken = time.process_time() - began
     return found if found or taken < LONGEST else f"it took {taken:.0f} s"
 
 

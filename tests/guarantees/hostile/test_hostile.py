@@ -294,10 +294,10 @@ def test_a_tree_that_unfolds_to_endless_folders_costs_fsck_and_gc_nothing(forge:
         tree, count = digest_of(TREE, data), count * 2
     forge.pack(*trees)
     forge.version("folds", tree, 0, count)
-    began = time.monotonic()
+    began = time.process_time()
     assert repo.fsck().problems == []
     repo.gc(now=True)
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 BOMBS = {

@@ -149,9 +149,9 @@ def test_what_is_no_regular_file_at_a_remote_is_refused_and_never_hangs(two: Two
     path = place_of(two, place)
     path.unlink()
     make_special(path, kind)
-    result = run(two.tmp_path, "pull", ARTSTORE_DIR=two.reader, timeout=20)
+    result = run(two.tmp_path, "pull", ARTSTORE_DIR=two.reader, timeout=60)
     assert result.code in (4, 7, 9, 10) and result.err.startswith("error: "), result
-    result = run(two.tmp_path, "push", ARTSTORE_DIR=two.reader, timeout=20)
+    result = run(two.tmp_path, "push", ARTSTORE_DIR=two.reader, timeout=60)
     if place == "format":  # an entry is of a log that this push doesn't need
         assert result.code in (4, 7, 9, 10), result
     check(Path(two.reader))

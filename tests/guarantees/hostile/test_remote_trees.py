@@ -91,7 +91,7 @@ def test_a_tree_that_unfolds_without_end_is_pulled_in_no_time(two: Two) -> None:
     for _ in range(60):
         tree, count = forger.tree(directory(b"a", tree, 0, count), directory(b"b", tree, 0, count)), count * 2
     forger.version("folds", tree, 0, count)
-    result = run(two.tmp_path, "pull", ARTSTORE_DIR=two.reader, timeout=20)
+    result = run(two.tmp_path, "pull", ARTSTORE_DIR=two.reader, timeout=60)
     assert result.code == 0, result
 
 

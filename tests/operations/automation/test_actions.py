@@ -112,11 +112,11 @@ def test_a_command_that_hangs_is_ended_with_all_that_it_started(home: Path, monk
     rule = automate(sh('echo begun; sh -c "sleep 60 & echo $! > pid; wait"'), enabled=False).rule
     started = time.monotonic()
     outcome, output = perform(rule, {"event": "CREATE_ARTIFACT"}, str(home / ".artifacts"), 1)
-    assert outcome.startswith("ended after") and output == "begun\n" and time.monotonic() - started < 5
+    assert outcome.startswith("ended after") and output == "begun\n" and time.monotonic() - started < 30
 
 
 def test_a_save_does_not_wait_for_a_command_nor_hold_its_descriptors(home: Path) -> None:
-    automate(sh("touch begun; sleep 5"))
+    automate(sh("touch begun; sleep 20"))
     make_tree(Path("src"), {"f": "1"})
     reader, writer = os.pipe()
     os.set_inheritable(writer, True)
@@ -128,7 +128,7 @@ def test_a_save_does_not_wait_for_a_command_nor_hold_its_descriptors(home: Path)
     os.set_blocking(reader, True)
     assert os.read(reader, 1) == b"", "whoever waits for the end of our output (or our lock) goes on"
     os.close(reader)
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 15
     until(lambda: Path("begun").exists())
 
 

@@ -57,13 +57,13 @@ def test_what_stands_at_a_files_place_is_replaced_and_never_written_through(
     outside = make_tree(tmp_path / "outside", {"precious": "precious"}) / "precious"
     target = make_tree(tmp_path / "target", {})
     _occupy(target / "f", what, outside)
-    result = run(tmp_path, "get", "data", "--root", target, timeout=4)
+    result = run(tmp_path, "get", "data", "--root", target, timeout=60)
     if what not in ("executable",):
         assert (result.code, result.err) == (
             6, f"error: in {target}, files that no version here holds would be overwritten: f\nhint: save them first, or use --force\n",
         ), result  # fmt: skip
         assert os.listdir(target) == ["f"]
-    assert run(tmp_path, "get", "data", "--root", target, "--force", timeout=4).code == 0
+    assert run(tmp_path, "get", "data", "--root", target, "--force", timeout=60).code == 0
     assert snapshot(target) == snapshot(source)
     (target / "f").unlink()
     _occupy(target / "f", what, outside)
@@ -173,7 +173,7 @@ def test_verify_reports_whatever_stands_at_a_files_place(repo: Repository, tmp_p
     (source / "sub").rmdir()
     (source / "sub").symlink_to("sub")
     (source / "new").write_text("new")
-    result = run(tmp_path, "verify", "data", source, timeout=10)
+    result = run(tmp_path, "verify", "data", source, timeout=60)
     assert result.code == 1, result
     *listed, last = result.out.splitlines()
     assert last == "differs from data:v0: 6 changed, 1 extra, 1 missing"
