@@ -121,6 +121,7 @@ def first_item(repo: Repository, place: Path, spec: str) -> int:
     return int(numpy.load(Path(done.root) / "array.npy")[0])
 
 
+@pytest.mark.diagonal("place", "hold", "items")
 @pytest.mark.parametrize("items", [SMALL, BIG], ids=["small", "large"])
 def test_what_is_stored_through_a_map_without_a_flush_is_in_the_next_version(
     repository: Repository, place: Path, hold: Callable[[Path], Store], items: int

@@ -128,7 +128,12 @@ def test_nothing_in_the_package_can_run_code_but_what_is_listed_here_with_its_re
                 and node.value.id in ("np", "numpy")
             ):
                 assert node.attr not in ("loadtxt", "genfromtxt", "fromfile", "memmap"), f"{source}:{node.lineno}"
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("np.load", "numpy.load"):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr == "load"
+                and ast.unparse(node.func) in ("np.load", "numpy.load")
+            ):
                 assert ast.unparse(node).endswith("allow_pickle=False)"), f"{source}:{node.lineno}"
             if isinstance(node, ast.Attribute) and node.attr in ("read_pickle", "to_pickle", "mktemp", "unsafe_load"):
                 raise AssertionError(f"{source}:{node.lineno} {node.attr}")
@@ -469,10 +474,10 @@ def test_a_uri_that_is_refused_is_told_without_its_password(here: Path, uri: str
     "piece", ["a", "a:", "://", "%25", "?a=", "@", "http://", "key;", "eyJa.", "sk-a-", "/bot1", "?code="]
 )
 def test_a_long_uri_is_looked_through_in_linear_time(piece: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     secret_in_uri(piece * 100_000)
     redacted(piece * 100_000)
-    assert time.monotonic() - began < 5  # 0.1 s; before, letters took minutes
+    assert time.process_time() - began < 5  # 0.1 s; before, letters took minutes
 
 
 def test_a_uri_without_a_secret_is_taken(here: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import in_process
 from tests.support.checks import check
 from tests.support.commands import Result, environment
 from tests.support.folders import make_tree
@@ -31,11 +32,15 @@ class Member:
 
     def run(self, *args: Any, code: int = 0, cwd: str = "", stdin: str | None = None) -> Result:
         """A command that ends with this code."""
-        command = [sys.executable, "-c", MAIN, *map(str, args)]
-        done = subprocess.run(
-            command, cwd=self.folder / cwd, env=environment(self.folder), input=stdin, capture_output=True, text=True
-        )
-        result = Result(done)
+        words, told = [*map(str, args)], environment(self.folder)
+        if stdin is None:
+            result = Result(in_process.run(words, self.folder / cwd, told))
+        else:
+            command = [sys.executable, "-c", MAIN, *words]
+            result = Result(
+                subprocess.run(command, cwd=self.folder / cwd, env=told, input=stdin, capture_output=True, text=True)
+            )
+        assert "Traceback" not in result.err, result
         assert result.code == code, (args, result)
         return result
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.support.commands import environment
@@ -104,6 +105,12 @@ def watched(browser: Browser, served: Served, scheme: Any = "light") -> Watched:
     page.goto(served.address)
     assert page.url == served.origin + "/", "the secret does not stay in the address"
     return Watched(page, wrong, served.origin)
+
+
+def violations(page: Page) -> list[dict[str, Any]]:
+    """What makes a page hard to use for some. What axe finds right is not reported, which would take half of the time."""
+    found: list[dict[str, Any]] = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    return found
 
 
 def until(page: Page, condition: str) -> None:

@@ -5,14 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
 from artstore.repository import Repository
 from artstore.web.markdown import rendered
 from tests.support.example import png
 from tests.support.folders import make_tree
-from tests.support.pages import Served, seen_by_a_browser, serve, watched
+from tests.support.pages import Served, seen_by_a_browser, serve, violations, watched
 
 README = """# Card
 
@@ -67,7 +66,7 @@ def test_a_readme_is_shown_as_it_was_meant_with_the_images_of_its_version(browse
     ):
         assert page.locator(".prose a", has_text=text).get_attribute("href") == address
     assert "gone" in page.inner_text(".prose") and page.locator(".prose a", has_text="lost").count() == 0
-    assert [v["id"] for v in Axe().run(page).response["violations"]] == []
+    assert [v["id"] for v in violations(page)] == []
     page.get_by_role("link", name="the guide").click()
     page.wait_for_url("**/files/**guide.md")
     assert page.locator(".prose img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 64

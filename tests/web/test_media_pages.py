@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
 from artstore.api.plots.charts import RecordedChart
@@ -20,7 +19,7 @@ from artstore.web.panels import Found
 from artstore.web.plots import drawn
 from tests.support.commands import environment
 from tests.support.marks import mostly_long
-from tests.support.pages import Served, Watched, seen_by_a_browser, serve, until, watched
+from tests.support.pages import Served, Watched, seen_by_a_browser, serve, until, violations, watched
 
 pytest.importorskip("numpy")
 pytest.importorskip("PIL")
@@ -139,7 +138,7 @@ def test_pages_with_media_are_accessible_and_need_no_network(browser: Browser, s
     tab = watched(browser, served, scheme)
     for name, path in PAGES.items():
         page = tab.open(path)
-        found = Axe().run(page).response["violations"]
+        found = violations(page)
         assert [(v["id"], v["nodes"][0]["html"]) for v in found] == [], name
         assert tab.wrong == [], name
         page.set_viewport_size({"width": 390, "height": 844})

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
 from artstore.repository import Repository
@@ -17,7 +16,7 @@ from artstore.web.console import coloured, patched
 from tests.support.commands import QUIET, environment
 from tests.support.folders import make_tree
 from tests.support.marks import mostly_long
-from tests.support.pages import Served, Watched, seen_by_a_browser, serve, until, watched
+from tests.support.pages import Served, Watched, seen_by_a_browser, serve, until, violations, watched
 
 ROOT = Path(__file__).parents[2]
 MAKE = r"""
@@ -131,7 +130,7 @@ def test_pages_of_a_runs_files_are_accessible_and_need_no_network(
     tab = watched(browser, served, scheme)
     for name, path in PAGES.items():
         page = tab.open(path)
-        found = Axe().run(page).response["violations"]
+        found = violations(page)
         assert [(v["id"], v["nodes"][0]["html"]) for v in found] == [], name
         assert tab.wrong == [], name
         page.set_viewport_size({"width": 390, "height": 844})

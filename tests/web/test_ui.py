@@ -11,7 +11,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
 import artstore as wandb
@@ -20,7 +19,7 @@ from tests.support import example
 from tests.support.commands import environment
 from tests.support.folders import make_tree
 from tests.support.marks import mostly_long
-from tests.support.pages import Served, Watched, seen_by_a_browser, serve, until, watched
+from tests.support.pages import Served, Watched, seen_by_a_browser, serve, until, violations, watched
 
 HOME = "local/digits"
 PAGES = {
@@ -82,7 +81,7 @@ def test_every_page_is_accessible_runs_nothing_of_users_and_needs_no_network(
     tab = watched(browser, served, scheme)
     for name, path in PAGES.items():
         page = tab.open(path)
-        found = Axe().run(page).response["violations"]
+        found = violations(page)
         serious = [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in ("serious", "critical")]
         assert serious == [], name
         assert tab.wrong == [], name

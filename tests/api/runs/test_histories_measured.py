@@ -65,7 +65,7 @@ def test_the_history_of_a_deleted_run_is_told_until_gc_frees_it(here: Path) -> N
 
 def test_du_tells_versions_and_histories_apart_here_and_at_a_remote(cli: Cli, here: Path, tmp_path: Path) -> None:
     with wandb.init(id="train") as run:
-        for row in steps(30_000):
+        for row in steps(6_000):
             run.log(row)
         file = tmp_path / "model.bin"
         file.write_bytes(NOISE.randbytes(200_000))
@@ -75,7 +75,7 @@ def test_du_tells_versions_and_histories_apart_here_and_at_a_remote(cli: Cli, he
     for place in ((), ("nas",)):
         versions, runs = cli("du", *place, cwd=here).out.splitlines()[-2:]
         assert versions.startswith("1 version: 195.3 KiB of files stored in 19"), versions
-        assert runs.startswith("1 run with histories or files: 2."), runs
+        assert runs.startswith("1 run with histories or files: 5") and runs.endswith(" KiB"), runs
 
 
 @pytest.mark.damaged

@@ -13,6 +13,7 @@ import pytest
 import artstore as wandb
 from artstore.api.handles import opened
 from artstore.errors import ArtstoreError
+from tests.support.marks import mostly_long
 from tests.support.runs import folder, open_files, record, root, rows
 from tests.support.together import script
 
@@ -276,10 +277,11 @@ def test_not_a_number_does_not_spoil_least_and_mean(here: Path) -> None:
 # -- costs -----------------------------------------------------------------------------------------------
 
 
-def test_a_hundred_thousand_steps_cost_one_short_write_each_and_are_sealed(
-    here: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("steps", mostly_long([60_000, 100_000], 60_000))
+def test_very_many_steps_cost_one_short_write_each_and_are_sealed(
+    here: Path, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
-    steps, calls = 100_000, {"write": 0, "bytes": 0, "open": 0, "fsync": 0}
+    calls = {"write": 0, "bytes": 0, "open": 0, "fsync": 0}
     write, opening, sync = os.write, os.open, os.fsync
 
     def counting_write(fd: int, data: Any) -> int:

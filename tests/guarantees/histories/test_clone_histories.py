@@ -5,6 +5,7 @@ python -m tests.guarantees.histories.test_clone_histories 2000      (so many his
 
 import contextlib
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -197,7 +198,7 @@ def has_moved(done: Exchanged) -> bool:
 
 
 def play(clones: int, steps: list[Step]) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="artstore-clones-"))
+    folder = Path(tempfile.mkdtemp(prefix="artstore-clones-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
     history = None
     try:
         history = History(folder, clones)

@@ -1,5 +1,6 @@
 """Random histories of copies and real clones around one remote: all end the same, and nothing is lost."""
 
+import os
 import shutil
 import sys
 import tempfile
@@ -200,7 +201,7 @@ def test_clones_and_their_upstream_end_the_same_whatever_was_done(clones: int, s
 
 
 def play_on_disk(clones: int, steps: list[Step]) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="artstore-remotes-"))
+    folder = Path(tempfile.mkdtemp(prefix="artstore-remotes-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
     sides: list[OnDisk] = []
     try:
         remotes = [OnDisk(folder, name, {}) for name in ("remote", "backup")]

@@ -3,6 +3,7 @@
 python -m tests.guarantees.histories.test_stateful 2000      (so many histories, long ones)
 """
 
+import os
 import shutil
 import sys
 import tempfile
@@ -70,7 +71,7 @@ class Collection:
 class Histories(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="artstore-history-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="artstore-history-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
         self.root = self.folder / ".artifacts"
         self.repository = Repository.init(str(self.root))
         self.model: dict[str, Collection] = {}
