@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from artstore.domain.collection import Path, State, nfc
 from artstore.domain.digest import BLOB, Digest
-from artstore.domain.hub import KINDS, commit_of, revisions_of, spec_of
+from artstore.domain.hub import KINDS, MAIN, commit_of, spec_of
 from artstore.domain.names import parse_path, parse_spec, printable
 from artstore.domain.roles import Role
 from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, Read, find, folder_page, walk
@@ -161,13 +161,11 @@ async def refs(asker: Asker) -> Response:
 
     def found(store: Store) -> Response:
         state = _collection(asker, store)
-        named = [(name, version["id"]) for version in state.live() for name in revisions_of(state, version["id"])]
-        tags = {f"v{version['number']}" for version in state.live()}
-        branches = [_ref("heads", name, id) for name, id in named if name not in tags]
-        return _json(
-            {"branches": branches, "tags": [_ref("tags", *one) for one in named if one[0] in tags]}
-            | {"converts": [], "pullRequests": []}
-        )
+        live, main = state.live(), {} if state.latest is None else {MAIN: state.latest["id"]}
+        aliases = main | {alias: id for id, names in state.all_aliases().items() for alias in names}
+        tags = [_ref("tags", f"v{version['number']}", version["id"]) for version in live]
+        branches = [_ref("heads", alias, id) for alias, id in aliases.items()]
+        return _json({"branches": branches, "tags": tags, "converts": [], "pullRequests": []})
 
     return await _answered(asker, found)
 
