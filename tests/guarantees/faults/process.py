@@ -126,9 +126,9 @@ def pad_threads(call: str, count: int) -> None:
     strace counts per thread, with one number for all: without this, a fault for a thread's third `openat` would always
     meet the main thread's third.
     """
-    run = threading.Thread.run
+    start = threading.Thread.start
 
-    def padded(self: threading.Thread) -> None:
+    def pad() -> None:
         fd = os.open(_NULL, os.O_RDWR)
         for _ in range(count - (call == "openat")):
             try:
@@ -136,9 +136,18 @@ def pad_threads(call: str, count: int) -> None:
             except OSError:
                 continue
         os.close(fd)
-        run(self)
 
-    threading.Thread.run = padded  # type: ignore[method-assign]
+    def padded(self: threading.Thread) -> None:
+        run = self.run  # that of the thread itself, whose class may have its own
+
+        def both() -> None:
+            pad()
+            run()
+
+        self.run = both  # type: ignore[method-assign]
+        start(self)
+
+    threading.Thread.start = padded  # type: ignore[method-assign]
 
 
 def can_pad(call: str) -> bool:
