@@ -24,6 +24,8 @@ MOST_SENT = 8 << 20
 """Bytes of small objects that a client sends at once. One object that is larger is sent alone."""
 _FED = 1 << 20
 """Bytes that are given to the decoder at once."""
+MOST_TOGETHER = 50_000
+"""Most objects that a client sends at once: what is known of each takes memory at the server."""
 LONGEST_FRAME = MAX_BYTES + (64 << 10)
 """Most bytes of one frame: a tree of the largest size and its digest."""
 
@@ -83,3 +85,24 @@ def frames(pieces: Iterable[bytes], what: str, *, most: int = LONGEST_FRAME) -> 
         raise Damage(f"{what} sent frames that can't be decoded: {str(error) or type(error).__name__}") from error
     if ended != fed:
         raise Damage(f"the answer of {what} ended early")
+
+
+def objects_in(body: bytes, what: str) -> Iterator[tuple[int, bytes]]:
+    """The objects that a client sends, from frames [kind, bytes]. Raises Damage, with the name `what`, for anything else.
+
+    It is read byte by byte, because msgpack would make lists of what is nested, with 60 times the memory.
+    """
+    at = 0
+    while at < len(body):
+        start = at + 3 + _WIDTHS.get(body[at + 2], 0) if at + 3 <= len(body) else 0
+        size = int.from_bytes(body[at + 3 : start], "big")
+        if start <= at + 3 or body[at] != _PAIR or body[at + 1] > 0x7F or start + size > len(body):
+            raise Damage(f"{what} sent something else than frames of objects")
+        yield body[at + 1], body[start : start + size]
+        at = start + size
+
+
+_PAIR = 0x92
+"""Where a msgpack array of two values begins; a small number is its own byte."""
+_WIDTHS = {0xC4: 1, 0xC5: 2, 0xC6: 4}
+"""Bytes of the length of msgpack's three kinds of byte strings."""

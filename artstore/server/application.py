@@ -8,7 +8,7 @@ from typing import Any
 import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Match, Mount, Route
 
@@ -139,6 +139,7 @@ def application(parts: Parts, tokens: Tokens, audit: Audit, previews: tuple[str,
     ]
     handlers: dict[Any, Callable[[Request, Exception], Response | Awaitable[Response]]] = {
         HTTPException: _other,
+        ClientDisconnect: _gone,
         Exception: _bug,
     }
     return Patient(Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan))
@@ -174,6 +175,11 @@ class HubRoute(Route):
 def _other(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     return told(NotFound("there is nothing at this address")) if status == 404 else Response(status_code=status)
+
+
+def _gone(request: Request, error: Exception) -> Response:
+    """The client went away before its request was whole: nobody reads this."""
+    return Response(status_code=400)
 
 
 def _bug(request: Request, error: Exception) -> Response:

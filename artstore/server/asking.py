@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from artstore import errors
-from artstore.domain.wire import FRAMES, MOST_ASKED, MOST_WANTED, frame
+from artstore.domain.names import printable
+from artstore.domain.wire import FRAMES, MOST_ASKED, MOST_SENT, MOST_WANTED, frame
 from artstore.errors import (
     ArtstoreError,
     AuthenticationError,
@@ -21,6 +22,7 @@ from artstore.errors import (
     StorageError,
 )
 from artstore.server.tries import TooMany
+from artstore.web.given import FileAnswer
 
 _PIECE = 128 << 10
 """Bytes that are sent at once. Each piece costs a switch between threads."""
@@ -39,14 +41,11 @@ _STATUS: list[tuple[type[ArtstoreError], int]] = [
 
 
 async def body_of(request: Request, most: int) -> bytes:
-    """The body of a request. Raises TooLarge before more than `most` bytes are in memory."""
-    return b"".join(await pieces_of(request, most))
-
-
-async def pieces_of(request: Request, most: int) -> list[bytes]:
-    """The body of a request in the pieces in which it arrived. Raises TooLarge like `body_of`."""
+    """The body of a request. Raises TooLarge before more than `most` bytes are in memory, or MOST_SENT without a length."""
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > most:
+    if not declared.isdecimal():
+        most = min(most, MOST_SENT)
+    elif int(declared) > most:
         raise TooLarge(f"a request of {declared} bytes: at most {most} are read")
     pieces, size = [], 0
     async for piece in request.stream():
@@ -54,7 +53,7 @@ async def pieces_of(request: Request, most: int) -> list[bytes]:
         if size > most:
             raise TooLarge(f"a request of more than {most} bytes: at most {most} are read")
         pieces.append(piece)
-    return pieces
+    return b"".join(pieces)
 
 
 async def asked(request: Request) -> dict[str, Any]:
@@ -97,17 +96,12 @@ def framed(frames: Iterable[list[Any]]) -> Response:
         for values in frames:
             spool.write(frame(*values))
         spool.write(frame("end"))
+        size = spool.tell()
         spool.seek(0)
     except BaseException:
         spool.close()
         raise
-    return StreamingResponse(_from(spool), media_type=FRAMES)
-
-
-def _from(spool: "SpooledTemporaryFile[bytes]") -> Iterator[bytes]:
-    with spool:
-        while piece := spool.read(_PIECE):
-            yield piece
+    return FileAnswer(spool, size, _PIECE, media_type=FRAMES)
 
 
 def flowing(frames: Iterable[list[Any]]) -> Response:
@@ -130,7 +124,8 @@ def _pieces(first: list[Any] | None, rest: Iterator[list[Any]]) -> Iterator[byte
             first = next(rest, None)
         gathered.append(frame("end"))
     except ArtstoreError as error:
-        gathered.append(frame("error", kind_of(error), str(error), error.hint))
+        told = _told(error)
+        gathered.append(frame("error", told["kind"], told["error"], told["hint"]))
     yield b"".join(gathered)
 
 
@@ -140,10 +135,11 @@ def told(error: ArtstoreError) -> Response:
     headers = {"www-authenticate": "Bearer"} if status == 401 else {}
     if isinstance(error, TooMany):
         status, headers = 429, {"retry-after": f"{error.seconds:.0f}"}
-    body = {"error": error.message, "hint": error.hint, "kind": kind_of(error)}
-    return JSONResponse(body, status, headers)
+    return JSONResponse(_told(error), status, headers)
 
 
-def kind_of(error: ArtstoreError) -> str:
-    """The name of the class of an error, of those that clients know."""
-    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
+def _told(error: ArtstoreError) -> dict[str, str | None]:
+    """What a client is told of an error. What it sent may be in the words, also texts that have no UTF-8."""
+    kind = next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
+    hint = printable(error.hint) if error.hint is not None else None
+    return {"error": printable(error.message), "hint": hint, "kind": kind}

@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Iterator
 from operator import itemgetter
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, BinaryIO, NamedTuple, Protocol, runtime_checkable
 
 from artstore.domain.collection import State, VersionState, is_live
 from artstore.domain.digest import BLOB, KIND_NAMES, Digest, from_hex, short
@@ -123,10 +123,10 @@ class Objects:
 
 
 class Blob(NamedTuple):
-    """A large blob that may be given: as an address, or as an open file."""
+    """A large blob that may be given: as an open file, or as an address."""
 
     size: int
-    fd: int = -1
+    file: BinaryIO | None = None
     path: str = ""
     """where it is in the repository"""
     address: str | None = None
@@ -148,7 +148,7 @@ def opened(store: Store, digest: Digest) -> Blob:
     if isinstance(store.storage, Signing) and (address := store.storage.address(blob_path(digest), SECONDS)):
         return Blob(size, address=address)
     fd, path = store.objects.large.open(digest, size)
-    return Blob(size, fd, path)
+    return Blob(size, open(fd, "rb", buffering=0), path)
 
 
 def _parts(places: list[tuple[str, list[Row]]]) -> Iterator[tuple[str, list[Row]]]:

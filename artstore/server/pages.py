@@ -8,7 +8,7 @@ import anyio
 import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -167,6 +167,8 @@ class Pages:
             form = _fields(await body_of(request, _FORM))
         except ArtstoreError as error:
             return failed(request, error)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody reads this
         return await anyio.to_thread.run_sync(self._logged_in, request, form)
 
     def _logged_in(self, request: Request, form: dict[str, str]) -> Response:

@@ -14,11 +14,11 @@ from artstore.domain.codec import MAX_JSON, decode_json
 from artstore.domain.collection import ADDS
 from artstore.domain.digest import from_hex
 from artstore.domain.roles import Role
-from artstore.domain.wire import LONGEST_FRAME, PROTOCOL, TRANSACTION, Hello, frames
+from artstore.domain.wire import LONGEST_FRAME, PROTOCOL, TRANSACTION, Hello, objects_in
 from artstore.errors import InvalidValue
 from artstore.server.accepting import Accepting, Stored
 from artstore.server.access import Access
-from artstore.server.asking import asked, body_of, flowing, framed, list_in, pieces_of, text_in
+from artstore.server.asking import asked, body_of, flowing, framed, list_in, text_in
 from artstore.server.giving import given
 from artstore.server.logs import Logs
 from artstore.server.looking import Looking
@@ -223,12 +223,12 @@ async def held(asker: Asker) -> Response:
 async def send(asker: Asker) -> Response:
     """Store small objects."""
     sending = _sending(asker)
-    pieces = await pieces_of(asker.request, LONGEST_FRAME)
+    body = await body_of(asker.request, LONGEST_FRAME)
 
     def add() -> int:
         with sending.lock:
-            sending.count(sum(map(len, pieces)))
-            return sending.add(frames(pieces, "the client"))
+            sending.count(len(body))
+            return sending.add(objects_in(body, "the client"))
 
     return JSONResponse({"objects": await anyio.to_thread.run_sync(add)})
 

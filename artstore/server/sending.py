@@ -15,6 +15,7 @@ from blake3 import blake3
 from artstore.backends.files import closing_fd, remove_if_there
 from artstore.domain.digest import BLOB, KIND_NAMES, Digest, ObjectKind, digest_of, short
 from artstore.domain.names import printable
+from artstore.domain.wire import MOST_TOGETHER
 from artstore.errors import Conflict, Damage, InvalidValue, NotFound, Refused, storage_error
 from artstore.server.served import Served
 from artstore.store.packs import LARGE
@@ -64,13 +65,14 @@ class Sending:
         if self.bytes > _MOST_STAGED:
             raise Refused(f"one transaction may send {_MOST_STAGED} bytes", hint="push fewer versions at once")
 
-    def add(self, objects: Iterator[list[Any]]) -> int:
-        """Store small objects: frames [kind, bytes]. Their digests are computed here, so none can be wrong."""
+    def add(self, objects: Iterator[tuple[int, bytes]]) -> int:
+        """Store small objects. Their digests are computed here, so none can be wrong."""
         count, blobs = 0, dict[Digest, memoryview]()
-        for values in objects:
-            if len(values) != 2 or values[0] not in KIND_NAMES or type(values[1]) is not bytes:
-                raise InvalidValue("a frame that is sent is not an object: [kind, bytes]")
-            kind, data = values
+        for kind, data in objects:
+            if kind not in KIND_NAMES:
+                raise InvalidValue(f"{kind} is not a kind of object")
+            if count == MOST_TOGETHER:
+                raise InvalidValue(f"one request may send {MOST_TOGETHER} objects")
             if kind == BLOB and len(data) >= LARGE:
                 raise InvalidValue(f"a blob of {len(data)} bytes among small objects: large ones are sent alone")
             digest = digest_of(kind, data)

@@ -2,13 +2,12 @@
 
 import os
 import re
-from collections.abc import Iterator
 from itertools import islice
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from artstore.domain.names import printable
 from artstore.domain.tree import DIRECTORY, REFERENCE
@@ -16,6 +15,7 @@ from artstore.errors import InvalidValue, NoEntry, NotFound
 from artstore.operations.finding.lookup import Version
 from artstore.store.runs import RunFile
 from artstore.web.drawing import coloured_mask
+from artstore.web.given import FileAnswer
 from artstore.web.guard import FILES, FRAMED
 from artstore.web.previews import HEAD, IMAGE, PAGE, Preview, image_type, played_type, preview
 from artstore.web.ranges import part_asked
@@ -139,7 +139,7 @@ def download(request: Request) -> Response:
         "content-security-policy": FILES,
         "content-length": str(file.size),
     }
-    return StreamingResponse(_pieces(file.open(), file.size), media_type="application/octet-stream", headers=headers)
+    return FileAnswer(file.open(), file.size, _PIECE, media_type="application/octet-stream", headers=headers)
 
 
 def image(request: Request) -> Response:
@@ -152,7 +152,7 @@ def image(request: Request) -> Response:
         raise NotFound(f"'{printable(file.path)}' is not an image that pages show")
     opened.seek(0)
     headers = {"content-security-policy": FILES, "content-length": str(file.size)}
-    return StreamingResponse(_pieces(opened, file.size), media_type=kind, headers=headers)
+    return FileAnswer(opened, file.size, _PIECE, media_type=kind, headers=headers)
 
 
 def mask(request: Request) -> Response:
@@ -178,7 +178,7 @@ def play(request: Request) -> Response:
         return Response(status_code=416, headers=headers)
     opened = file.open()
     opened.seek(part.start)
-    return StreamingResponse(_pieces(opened, part.length), part.status, media_type=kind, headers=headers)
+    return FileAnswer(opened, part.length, _PIECE, status=part.status, media_type=kind, headers=headers)
 
 
 def html(request: Request) -> Response:
@@ -218,10 +218,3 @@ def _all_of(file: StoredFile, most: int) -> bytes | None:
         return None
     with file.open() as opened:
         return opened.read(most)
-
-
-def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
-    with file:
-        while size > 0 and (piece := file.read(min(_PIECE, size))):
-            size -= len(piece)
-            yield piece

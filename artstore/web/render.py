@@ -147,9 +147,8 @@ def run_url(path: RunPath, page: str = "run") -> str:
 
 def with_query(request: Request, **changed: Any) -> str:
     """The address of the request with other parameters. None removes a parameter."""
-    known = {name: [os.fsencode(value) for value in values] for name, values in parameters(request).items()}
-    query = {**known, **changed}
-    return f"{quote(request.url.path)}?{urlencode({k: v for k, v in query.items() if v is not None}, doseq=True)}"
+    query = {name: value for name, value in {**parameters(request), **changed}.items() if value is not None}
+    return f"{quote(request.url.path)}?{urlencode(query, doseq=True, errors='surrogateescape')}"
 
 
 # -- pages --

@@ -26,8 +26,8 @@ _TOGETHER = 4 << 20
 """Bytes of small objects that are sent with one request."""
 _AT_ONCE = 2
 """Such requests under way: the server takes one while it stores another."""
-_OVERHEAD = 8
-"""Bytes of a frame beside its object."""
+_OVERHEAD = 100
+"""Bytes that count for each object beside its own: so there are never more than MOST_TOGETHER with one request."""
 _PIECE = 1 << 20
 _MOST = {BLOB: LARGE - 1, TREE: MAX_BYTES, VERSION: MAX_VERSION}
 
