@@ -1,6 +1,6 @@
 """Objects as they are given to readers: only those that are reached through what the token may read."""
 
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from operator import itemgetter
 from typing import Any, BinaryIO, NamedTuple, Protocol, runtime_checkable
 
@@ -12,7 +12,7 @@ from artstore.domain.wire import MOST_OBJECTS
 from artstore.errors import InvalidValue, MissingObject, NotFound
 from artstore.server.access import REFS, Access, LogPlace, log_place
 from artstore.server.logs import Logs
-from artstore.server.reach import long_properties
+from artstore.server.reach import Digests, long_properties
 from artstore.server.served import Served
 from artstore.store.large import blob_path
 from artstore.store.packs import Row
@@ -35,12 +35,12 @@ class Objects:
         self._served = served
         self._logs = logs
 
-    def reached(self, store: Store, access: Access, through: Any) -> list[Container[bytes]]:
+    def reached(self, store: Store, access: Access, through: Any) -> list[Digests]:
         """The sets of digests that are reached through some logs and versions: see PROTOCOL.md.
 
         Raises InvalidValue, or NotFound and Refused for what the token may not read.
         """
-        found: list[Container[bytes]] = []
+        found: list[Digests] = []
         versions: dict[str, VersionState] = {}
         for folder, ids in _checked(through):
             place = log_place(folder)

@@ -79,9 +79,9 @@ class Reach:
         return found
 
 
-def long_properties(state: State) -> set[Digest]:
+def long_properties(state: State) -> Digests:
     """The blobs of the long properties of a collection and of its versions."""
-    return {digest for owner in (vars(state), *state.versions.values()) for digest in property_digests(owner)}
+    return Digests({one for owner in (vars(state), *state.versions.values()) for one in property_digests(owner)})
 
 
 def _below(objects: ObjectStore, roots: Iterable[Digest]) -> set[Digest]:

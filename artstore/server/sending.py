@@ -3,7 +3,7 @@
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Container, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from functools import partial
 from threading import Lock
@@ -17,6 +17,7 @@ from artstore.domain.digest import BLOB, KIND_NAMES, Digest, ObjectKind, digest_
 from artstore.domain.names import printable
 from artstore.domain.wire import MOST_TOGETHER
 from artstore.errors import Conflict, Damage, InvalidValue, NotFound, Refused, storage_error
+from artstore.server.reach import Digests
 from artstore.server.served import Served
 from artstore.store.packs import LARGE
 from artstore.store.store import Store
@@ -30,6 +31,8 @@ _MOST = 8
 """Transactions that one token may have open."""
 _MOST_STAGED = 1 << 40
 """Bytes that one transaction may send."""
+_MOST_HELD = 256 << 20
+"""Bytes of the sets of what one transaction may rely on: of eight million objects."""
 _GATHERED = 4 << 20
 """Bytes of a large blob that are written and hashed at once, in another thread."""
 
@@ -46,7 +49,7 @@ class Sending:
         """kind and size of each object that was sent whole"""
         self._relied: dict[Digest, int] = {}
         """sizes of the objects that were found, and are relied on"""
-        self.held: list[Container[bytes]] = []
+        self._held: list[Digests] = []
         """sets of what is reached through versions whose bytes the token may read"""
         self.checked: set[tuple[Digest, int, int]] = set()
         """trees that were checked with everything below them: (digest, size, files)"""
@@ -88,9 +91,14 @@ class Sending:
             self.tx.add_missing(list(blobs.items()))
         return count
 
-    def held_of(self, digests: list[Digest], through: list[Container[bytes]]) -> Iterator[list[Any]]:
-        """[digest, size] of each of these objects that an entry may name already. It is relied on from now on."""
-        self.held += through
+    def held_of(self, digests: list[Digest], through: list[Digests]) -> Iterator[list[Any]]:
+        """[digest, size] of each of these objects that an entry may name already. It is relied on from now on.
+
+        Raises Refused if the sets through which objects are reached take too much memory.
+        """
+        self._held += [some for some in through if not any(some is known for known in self._held)]
+        if sum(some.room for some in self._held) > _MOST_HELD:
+            raise Refused("one transaction relies on too many versions", hint="push fewer collections at once")
         found = [digest for digest in digests if digest in self.sent or any(digest in some for some in through)]
         yield from map(list, self.rely(found).items())
 
@@ -110,7 +118,7 @@ class Sending:
 
     def may_name(self, digest: Digest) -> bool:
         """Whether an entry may name an object: it was sent, or is reached through what the token may read."""
-        return digest in self.sent or any(digest in some for some in self.held)
+        return digest in self.sent or any(digest in some for some in self._held)
 
     async def receive(self, digest: Digest, length: int, pieces: AsyncIterator[bytes]) -> None:
         """Store a large blob. Raises Damage if it isn't the one that was announced."""

@@ -3,14 +3,21 @@
 import os
 import resource
 import socket
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from artstore.domain.digest import BLOB, digest_of
 from artstore.domain.roles import Role
 from artstore.domain.wire import MOST_TOGETHER, frame
+from artstore.errors import Refused
 from artstore.repository import Repository
+from artstore.server import sending
+from artstore.server.reach import Digests
+from artstore.server.served import Served
+from artstore.store.settings import Settings
 from tests.served.test_matrix import Known
 from tests.support.served import Asking, Server, serving
 from tests.support.team import Team
@@ -82,3 +89,17 @@ def test_downloads_that_are_refused_on_a_full_disk_leave_no_file_open(
     resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (soft, most))
     assert answers == {503} and askers["reader"].get(path)[0] == 200
     assert len(os.listdir(f"/proc/{server.pid}/fd")) < before + 10
+
+
+def test_what_a_transaction_relies_on_takes_a_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same versions asked for again take nothing; others do, until it is enough."""
+    Repository.init(str(tmp_path / ".artifacts")).close()
+    served = Served(str(tmp_path / ".artifacts"), Settings(None))
+    sets = [Digests({digest_of(BLOB, f"{one} {number}".encode()) for number in range(100)}) for one in range(20)]
+    monkeypatch.setattr(sending, "_MOST_HELD", 10 * sets[0].room)
+    with closing(sending.Sending(served, "writer")) as open_one:
+        for _ in range(50):
+            assert list(open_one.held_of([], sets[:10])) == []
+        with pytest.raises(Refused, match="relies on too many versions"):
+            list(open_one.held_of([], sets))
+    served.close()

@@ -148,6 +148,15 @@ class Place:
         ]  # fmt: skip
         for target in targets:
             yield Asked("GET", target.encode(), (), b"")
+        hub, files = "/api/datasets/vision/data", "/datasets/vision/data/resolve"
+        for target in (
+            "/api/whoami-v2", hub, f"{hub}/revision/v0", f"{hub}/revision/main", f"{hub}/refs", f"{hub}/tree/v0?recursive=true",
+            f"{hub}/tree/main/deep?expand=1&cursor=deep", f"{files}/main/train.csv", f"{files}/v0/big.bin", "/vision/data/resolve/main/meta.json",
+            "/entity/local/api/models/vision/data", "/entity/local/vision/data/resolve/v1/deep/code.py",
+        ):  # fmt: skip
+            yield Asked("GET", target.encode(), (), b"")
+        yield Asked("HEAD", f"{files}/main/big.bin".encode(), (), b"")
+        yield Asked("POST", f"{hub}/paths-info/main".encode(), (), b"paths=train.csv&paths=deep&expand=true")
         for path, body in (
             ("log", {"folder": "refs/local/vision/data"}), ("history", {"run": "runs/local/vision/r", "having": "loss"}),
             ("run-files", {"folder": "runs/local/vision/r"}), ("history", {"run": "runs/local/vision/r", "having": None}),

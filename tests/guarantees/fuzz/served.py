@@ -35,7 +35,7 @@ WORDS = [
     b"..", b"%00", b"%ed%a0%80", b"%ff", b"%2f", b"//", b"\\", b"?", b"&", b"=", b"a" * 300, b"0" * 64, b"f" * 64, b"local", b"hidden",
     b"vision", b"data", b"refs", b"runs", b"refs/local/hidden/data", b"v0", b"latest", b"-1", b"0", b"9" * 19, b"9" * 5000, b"1e9",
     b"path=", b"q=", b"sort=", b"order=", b"start=", b"key=", b"step=", b"run=", b"over=", b"x=", b"from=", b"project=", b"depth=",
-    b"all=", b"before=", b"axis=", b"bins=", b"log=", b"number=", b"id=", b"next=", b"token=", b"old=", b"new=", b"[[[[", b"null",
+    b"all=", b"before=", b"axis=", b"bins=", b"cursor=", b"recursive=", b"expand=", b"paths=", b"main", b"resolve", b"log=", b"number=", b"id=", b"next=", b"token=", b"old=", b"new=", b"[[[[", b"null",
     "\u202e".encode(), b"{" * 2000, b"[" * 2000, b"bytes=0-", b"bytes=5-2", b"NaN", b"Infinity", b"\\ud800", b"\\u0000",
 ]  # fmt: skip
 HEADERS = (
