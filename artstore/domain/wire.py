@@ -88,7 +88,7 @@ def frames(pieces: Iterable[bytes], what: str, *, most: int = LONGEST_FRAME) -> 
 
 
 def objects_in(body: bytes, what: str) -> Iterator[tuple[int, bytes]]:
-    """The objects that a client sends, from frames [kind, bytes]. Raises Damage, with the name `what`, for anything else.
+    """The objects that a client sends, from frames [kind, bytes]. Raises Damage, with the name `what`, for others.
 
     It is read byte by byte, because msgpack would make lists of what is nested, with 60 times the memory.
     """

@@ -41,7 +41,7 @@ _STATUS: list[tuple[type[ArtstoreError], int]] = [
 
 
 async def body_of(request: Request, most: int) -> bytes:
-    """The body of a request. Raises TooLarge before more than `most` bytes are in memory, or MOST_SENT without a length."""
+    """The body of a request. Raises TooLarge before more than `most` bytes are in memory; without a length, MOST_SENT."""
     declared = request.headers.get("content-length", "")
     if not declared.isdecimal():
         most = min(most, MOST_SENT)
@@ -139,7 +139,7 @@ def told(error: ArtstoreError) -> Response:
 
 
 def _told(error: ArtstoreError) -> dict[str, str | None]:
-    """What a client is told of an error. What it sent may be in the words, also texts that have no UTF-8."""
+    """An error for a client. The words may have what it sent, also text that has no UTF-8."""
     kind = next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
     hint = printable(error.hint) if error.hint is not None else None
     return {"error": printable(error.message), "hint": hint, "kind": kind}
