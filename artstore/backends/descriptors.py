@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+from collections.abc import Callable
 from mmap import ACCESS_READ, mmap
 from typing import NamedTuple
 
@@ -73,6 +74,34 @@ class Appending:
             self.flush()
         finally:
             self.file.close()
+
+
+class RangeReader:
+    """Reads ranges of a file that stays open. It is opened again if the program closed its descriptor."""
+
+    def __init__(self, opened: Callable[[], int]) -> None:
+        self._opened = opened
+        self.file = OpenFile.of(opened())
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Bytes of the file; fewer than `length` at its end."""
+        if not self.file.is_open():
+            self.file = OpenFile.of(self._opened())
+        return read_at(self.file.fd, offset, length)
+
+    def close(self) -> None:
+        self.file.close()
+
+
+def read_at(fd: int, offset: int, length: int) -> bytes:
+    """Bytes of an open file; fewer than `length` at its end."""
+    data = os.pread(fd, length, offset)
+    while len(data) < length:  # one pread returns at most 2 GiB
+        more = os.pread(fd, length - len(data), offset + len(data))
+        if not more:
+            break
+        data += more
+    return data
 
 
 def mapped(fd: int) -> mmap:

@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from typing import TypeVar
 
 from artstore.backends import files
-from artstore.backends.descriptors import OpenFile
+from artstore.backends.descriptors import RangeReader, read_at
 from artstore.backends.mounts import is_local
 from artstore.backends.naming import NO_LINKS, link_new
 from artstore.backends.owner import this_process
@@ -162,7 +162,7 @@ class FolderStorage:
                         f"{printable(self.path(path))} has {size} bytes: more than anything of its kind that artstore writes",
                         hint="somebody else put it there; move it away",
                     )
-                return _read_at(fd, offset, min(wanted, max(0, size - offset)))
+                return read_at(fd, offset, min(wanted, max(0, size - offset)))
             finally:
                 os.close(fd)
         except FileNotFoundError:
@@ -286,7 +286,7 @@ class FolderStorage:
         return fd
 
     def reader(self, path: str) -> tuple[int, Callable[[int, int], bytes], Callable[[], None]]:
-        reader = _Reader(partial(self.open, path))
+        reader = RangeReader(partial(self.open, path))
         return os.fstat(reader.file.fd).st_size, reader.read, reader.close
 
     # -- what only a file system can do --
@@ -472,30 +472,3 @@ def _link(path: str) -> StorageError:
         f"{printable(path)} is a symlink, or no file",
         hint="a repository has none: find out who made it; nothing was read or written through it",
     )
-
-
-class _Reader:
-    """Reads ranges of a file that stays open. It is opened again if the program closed its descriptor."""
-
-    def __init__(self, opened: Callable[[], int]) -> None:
-        self._opened = opened
-        self.file = OpenFile.of(opened())
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Bytes of the file; fewer than `length` at its end."""
-        if not self.file.is_open():
-            self.file = OpenFile.of(self._opened())
-        return _read_at(self.file.fd, offset, length)
-
-    def close(self) -> None:
-        self.file.close()
-
-
-def _read_at(fd: int, offset: int, length: int) -> bytes:
-    data = os.pread(fd, length, offset)
-    while len(data) < length:  # one pread returns at most 2 GiB
-        more = os.pread(fd, length - len(data), offset + len(data))
-        if not more:
-            break
-        data += more
-    return data
