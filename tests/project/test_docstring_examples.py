@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from artstore import editing, repository, view
+from artstore import editing, repository
 from artstore.repository import Repository
+from artstore.view import looking, opening, view
 
-EXAMPLES = [
-    test for module in (view, editing, repository) for test in doctest.DocTestFinder().find(module) if test.examples
-]
+MODULES = (looking, view, opening, editing, repository)
+EXAMPLES = [test for module in MODULES for test in doctest.DocTestFinder().find(module) if test.examples]
 
 
 @pytest.fixture
@@ -26,7 +26,8 @@ def folder(here: Path) -> Iterator[Path]:
 def test_an_example_prints_what_it_says(folder: Path, example: doctest.DocTest) -> None:
     printed: list[str] = []
     with Repository.init(str(folder / ".artifacts")) as fresh:
-        example.globs = {**vars(editing), **vars(repository), **vars(view), "repository": fresh}
+        example.globs = {name: value for module in MODULES for name, value in vars(module).items()}
+        example.globs["repository"] = fresh
         doctest.DocTestRunner().run(example, out=printed.append)
     assert printed == []
 
