@@ -114,8 +114,8 @@ class Looking:
     def _run(self, store: Store, access: Access, folder: str) -> RunState:
         place = log_place(folder)
         access.require(Role.VIEWER, place.entity, place.project)
-        state = store.runs.read_folder(folder)
-        if place.top != RUNS or not state.number or state.deleted is not None:
+        state = store.runs.read_folder(folder) if place.top == RUNS else None
+        if state is None or not state.number or state.deleted is not None:
             raise NotFound(f"there is no run {place.name} in {place.entity}/{place.project}")
         return state
 

@@ -10,7 +10,9 @@ from weakref import WeakValueDictionary
 from artstore.backends.homes import cache_folder
 from artstore.backends.storage import FolderStorage
 from artstore.domain.collection import State
-from artstore.errors import DamagedLog
+from artstore.domain.names import printable
+from artstore.errors import DamagedLog, NotFound
+from artstore.server.access import REFS, log_place
 from artstore.server.reach import Reach
 from artstore.store.layout import check_format, storage_at
 from artstore.store.packs import PackIndex
@@ -69,7 +71,12 @@ class Served:
             store.close()
 
     def collection(self, store: Store, folder: str) -> State:
-        """The state of a collection's log. Nobody may change it: it is kept. Cost: one look if nothing is new."""
+        """The state of a collection's log. Nobody may change it: it is kept. Cost: one look if nothing is new.
+
+        Raises NotFound for the log of a run, DamagedLog and other errors of what can't be read.
+        """
+        if log_place(folder).top != REFS:
+            raise NotFound(f"{printable(folder)} is not the log of a collection")
         with self._lock:
             known = self._states.get(folder)
         if known is not None and known.number and known.pending is None and store.refs.is_current(known):

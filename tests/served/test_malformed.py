@@ -103,3 +103,15 @@ def test_what_a_transaction_relies_on_takes_a_bounded_memory(tmp_path: Path, mon
         with pytest.raises(Refused, match="relies on too many versions"):
             list(open_one.held_of([], sets))
     served.close()
+
+
+def test_the_log_of_a_run_is_not_read_as_that_of_a_collection_nor_the_other_way(askers: dict[str, Asking]) -> None:
+    admin, known = askers["admin"], Known(askers["admin"])
+    collection, run, id = known.folder("vision"), "runs/local/vision/r", known.ids["vision"]
+    through = [[run, [id]]]
+    for path, body in (
+        ("/history", {"run": collection}), ("/run-files", {"folder": collection}), ("/listing", {"folder": run, "id": id}),
+        ("/objects", {"through": through, "digests": [id]}),
+        (f"/transactions/{admin.begin()}/held", {"through": through, "digests": [id]}),
+    ):  # fmt: skip
+        assert admin.ask("POST", path, body)[0] in (400, 404), path
