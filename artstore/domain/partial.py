@@ -1,11 +1,11 @@
 """What of a log may be shown to somebody who may not see every project: what names another is left out."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 from artstore.domain.changes import Change
 from artstore.domain.collection import State, VersionState
+from artstore.domain.revealing import tells_content
 from artstore.domain.run import RunState
 
 Sees = Callable[[str, str], bool]
@@ -13,8 +13,6 @@ Sees = Callable[[str, str], bool]
 _NAMING = ("sha256", "digest", "path", "artifact_path", "_latest_artifact_path", "md5")
 """Fields of a logged object by which the content of its file could be guessed: W&B's paths hold a part of its digest."""
 _OF_FILES = {"origins", "extras"}
-_DIGEST = re.compile(rb"(?<![0-9a-f])[0-9a-f]{20,}(?![0-9a-f])")
-"""What looks like the digest of a file, or the part of it that W&B puts in names of media."""
 
 
 def told_change(change: Change, sees: Sees) -> Change | None:
@@ -92,11 +90,6 @@ def told_run(state: RunState, sees: Sees, *, files: bool) -> RunState:
         told.files = dict.fromkeys(state.files)
         told.history = {}
     return told
-
-
-def tells_content(path: bytes) -> bool:
-    """Whether the name of a file says what it holds: it is one of W&B's media, or has what looks like a digest."""
-    return path.startswith(b"media/") or _DIGEST.search(path) is not None
 
 
 def without_content(value: Any) -> Any:

@@ -28,6 +28,8 @@ MOST_TOGETHER = 50_000
 """Most objects that a client sends at once: what is known of each takes memory at the server."""
 LONGEST_FRAME = MAX_BYTES + (64 << 10)
 """Most bytes of one frame: a tree of the largest size and its digest."""
+_MOST_VALUES = 4_000_000
+"""Most values of one frame, in all its lists and maps: the state of a collection of 100,000 versions."""
 
 Through = list[tuple[str, list[str]]]
 """Through what objects are asked for: folders of logs, each with the ids of versions in it, in hex.
@@ -60,13 +62,31 @@ def frame(*values: Any) -> bytes:
     return msgpack.packb(values, use_bin_type=True)  # type: ignore[no-any-return]
 
 
-def frames(pieces: Iterable[bytes], what: str, *, most: int = LONGEST_FRAME) -> Iterator[list[Any]]:
+class _Budget:
+    """Counts the values in the lists and maps of one frame: a byte of an empty list takes 64 bytes of memory."""
+
+    def __init__(self) -> None:
+        self.left = _MOST_VALUES
+
+    def of(self, made: Any) -> Any:
+        """A list or map, as it is. Raises ValueError if there are too many values with those before."""
+        self.left -= len(made) + 1
+        if self.left < 0:
+            raise ValueError(f"one has more than {_MOST_VALUES} values")
+        return made
+
+
+def frames(pieces: Iterable[bytes], what: str) -> Iterator[list[Any]]:
     """The frames in a stream that arrives in pieces. Memory: one frame, and the piece that ends it.
 
-    Raises Damage, with the name `what`, for anything else, for a frame of more than `most` bytes and for a stream that
-    ends within a frame.
+    Raises Damage, with the name `what`, for anything else, for a frame of too many bytes or values and for a stream
+    that ends within a frame.
     """
-    unpacker = msgpack.Unpacker(raw=False, use_list=True, strict_map_key=True, max_buffer_size=most + _FED)
+    budget = _Budget()
+    unpacker = msgpack.Unpacker(
+        raw=False, use_list=True, strict_map_key=True, max_buffer_size=LONGEST_FRAME + _FED,
+        max_array_len=_MOST_VALUES, max_map_len=_MOST_VALUES, list_hook=budget.of, object_hook=budget.of,
+    )  # fmt: skip
     fed = ended = 0
     try:
         for piece in pieces:
@@ -77,6 +97,7 @@ def frames(pieces: Iterable[bytes], what: str, *, most: int = LONGEST_FRAME) -> 
                 for values in unpacker:
                     if type(values) is not list:
                         raise Damage(f"{what} sent something else than frames")
+                    budget.left = _MOST_VALUES
                     yield values
                     ended = unpacker.tell()
     except ArtstoreError:

@@ -1,7 +1,8 @@
 """The application: who asks, what answers, and what is written down of it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any
 
@@ -12,22 +13,34 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Match, Mount, Route
 
-from artstore.domain.wire import MOST_SENT, PREFIX
+from artstore.domain.wire import LONGEST_FRAME, MOST_SENT, PREFIX
 from artstore.errors import ArtstoreError, AuthenticationError, NotFound
 from artstore.server import hub
 from artstore.server.access import Access
 from artstore.server.asking import told
 from artstore.server.audit import Audit
 from artstore.server.pages import Pages
-from artstore.server.patience import Patient, Room, while_valid
+from artstore.server.patience import Patient, Room, late, while_valid
 from artstore.server.protocol import OPERATIONS, About, Asker, Operation, Parts
 from artstore.server.sessions import Sessions
 from artstore.server.tokens import Token, Tokens
-from artstore.server.tries import Tries
+from artstore.server.tries import Busy, Tries
+from artstore.web.connections import let_in
+from artstore.web.guard import Receive, Scope, Send
 from artstore.web.routes import ROUTES
 
 _THREADS = 8
 """Requests that are answered at once, each with a handle of its own."""
+_BODIES = 64 << 20
+"""Memory for the bodies of requests, of which each token has a share."""
+_OBJECTS = 20
+"""Answers with objects that are sent at once: each takes about a MiB of memory. Others wait for their turn."""
+_TURN = 300.0
+"""Seconds after which such an answer has to end, so that slow clients don't keep others waiting: it is small."""
+_UNDER_WAY = 128
+"""Requests of one token that are under way at once."""
+_SOON = 2.0
+"""Seconds after which somebody with more may come again."""
 _EXPIRE_EVERY = 60.0
 """Seconds after which abandoned transactions are looked for."""
 
@@ -44,28 +57,45 @@ class Door:
         self._parts = parts
         self._tries = tries
         self._audit = audit
-        self._room = Room()
+        self._bodies, self._large_bodies = Room(_BODIES), Room(LONGEST_FRAME, shares=1)
+        self._turns = Room(_OBJECTS)
+        self._under_way: Counter[str] = Counter()
 
-    def answering(self, operation: Operation, telling: Telling) -> Callable[[Request], Awaitable[Response]]:
-        """What answers requests for one operation, and errors with what `telling` makes of them."""
-
-        async def answered(request: Request) -> Response:
+    async def answer(self, operation: Operation, telling: Telling, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request. Errors are answered with what `telling` makes of them."""
+        request = Request(scope, receive)
+        async with AsyncExitStack() as stack:
             try:
-                return await self._answered(request, operation, telling)
+                token = await self._token(request)
+                let_in(scope, token.name)
+                stack.enter_context(self._counted(token.name))
+                if operation.path == "/objects":
+                    await stack.enter_async_context(self._turns.taken(token.name, 1))
+                    stack.enter_context(anyio.move_on_after(_TURN))
+                response = await self._answered(request, operation, telling, token)
             except ArtstoreError as error:
-                return telling(error)
+                response = telling(error)
+            await response(scope, receive, send)
 
-        return answered
+    @contextmanager
+    def _counted(self, name: str) -> Iterator[None]:
+        if self._under_way[name] >= _UNDER_WAY:
+            raise Busy(f"{_UNDER_WAY} requests with this token are under way", _SOON)
+        self._under_way[name] += 1
+        try:
+            yield
+        finally:
+            self._under_way[name] -= 1
+            self._under_way += Counter()  # forgets who has none
 
-    async def _answered(self, request: Request, operation: Operation, telling: Telling) -> Response:
-        token = await self._token(request)
+    async def _answered(self, request: Request, operation: Operation, telling: Telling, token: Token) -> Response:
         asker = Asker(request, Access(token.name, token.grant), self._parts, About())
         try:
             if operation.noted_as == "append":
                 asker.about.subject = request.query_params.get("log")
                 await self._note(asker, operation, "asked")  # first: what can't be written down isn't done
             asker.access.require_somewhere(operation.least)
-            async with self._room.taken(_room_of(request)):
+            async with self._room(request, token.name):
                 response = await operation.answer(asker)
         except ArtstoreError as error:
             response = telling(error)
@@ -82,6 +112,11 @@ class Door:
         if not (secret := _secret(request)):
             raise AuthenticationError("this server answers only with a token", hint="`artstore login URL` keeps yours")
         return await anyio.to_thread.run_sync(self._tries.token, secret, address)
+
+    def _room(self, request: Request, who: str) -> AbstractAsyncContextManager[None]:
+        """Memory for the body of a request. A large one has to be alone, so that small ones don't wait for it."""
+        size = _room_of(request)
+        return (self._bodies if size <= MOST_SENT else self._large_bodies).taken(who, size)
 
     async def _note(self, asker: Asker, operation: Operation, outcome: str) -> None:
         client = asker.request.client
@@ -113,6 +148,18 @@ def _secret(request: Request) -> str:
     return secret if scheme.lower() == "bearer" else ""
 
 
+class _Endpoint:
+    """One operation, as an ASGI application: what it takes is given back when its answer was sent."""
+
+    def __init__(self, door: Door, operation: Operation, telling: Telling) -> None:
+        self._door = door
+        self._operation = operation
+        self._telling = telling
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._door.answer(self._operation, self._telling, scope, receive, send)
+
+
 def application(parts: Parts, tokens: Tokens, audit: Audit, previews: tuple[str, ...] = ()) -> Patient:
     """The served remote, as an ASGI application. `previews`: projects in which viewers see previews on the pages."""
     tries = Tries(tokens)
@@ -131,15 +178,15 @@ def application(parts: Parts, tokens: Tokens, audit: Audit, previews: tuple[str,
 
     routes = [
         Route("/health", _health),
-        *(Route(PREFIX + one.path, door.answering(one, told), methods=[one.method]) for one in OPERATIONS),
+        *(Route(PREFIX + one.path, _Endpoint(door, one, told), methods=[one.method]) for one in OPERATIONS),
         Mount(PREFIX, _nothing),
-        *(HubRoute(prefix, one, door.answering(one, hub.told)) for prefix in hub.PREFIXES for one in hub.OPERATIONS),
+        *(HubRoute(prefix, one, _Endpoint(door, one, hub.told)) for prefix in hub.PREFIXES for one in hub.OPERATIONS),
         *(Mount(f"{prefix}/api", hub.nothing) for prefix in hub.PREFIXES),
         Mount("/", pages.application()),
     ]
     handlers: dict[Any, Callable[[Request, Exception], Response | Awaitable[Response]]] = {
         HTTPException: _other,
-        ClientDisconnect: _gone,
+        ClientDisconnect: late,
         Exception: _bug,
     }
     return Patient(Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan))
@@ -162,7 +209,7 @@ async def _nothing(scope: Any, receive: Any, send: Any) -> None:
 class HubRoute(Route):
     """A route in the hub's shape. Where a page may have its address, it is for requests with a token."""
 
-    def __init__(self, prefix: str, operation: Operation, answer: Callable[[Request], Awaitable[Response]]) -> None:
+    def __init__(self, prefix: str, operation: Operation, answer: _Endpoint) -> None:
         super().__init__(prefix + operation.path, answer, methods=[operation.method])
 
     def matches(self, scope: MutableMapping[str, Any]) -> tuple[Match, MutableMapping[str, Any]]:

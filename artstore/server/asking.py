@@ -21,7 +21,7 @@ from artstore.errors import (
     Refused,
     StorageError,
 )
-from artstore.server.tries import TooMany
+from artstore.server.tries import Busy
 from artstore.web.given import FileAnswer
 
 _PIECE = 128 << 10
@@ -133,7 +133,7 @@ def told(error: ArtstoreError) -> Response:
     """The answer that tells an error."""
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     headers = {"www-authenticate": "Bearer"} if status == 401 else {}
-    if isinstance(error, TooMany):
+    if isinstance(error, Busy):
         status, headers = 429, {"retry-after": f"{error.seconds:.0f}"}
     return JSONResponse(_told(error), status, headers)
 

@@ -9,7 +9,8 @@ from artstore.domain.changes import LogEntry
 from artstore.domain.codec import encode_json
 from artstore.domain.collection import State, digest_of_state, is_live
 from artstore.domain.names import check_name, check_project, file_name_of, parse_path
-from artstore.domain.partial import tells_content, told_collection, told_run, without_content, without_files
+from artstore.domain.partial import told_collection, told_run, without_content, without_files
+from artstore.domain.revealing import tells_content
 from artstore.domain.roles import Role
 from artstore.domain.run import RunState
 from artstore.domain.tree import DIRECTORY, REFERENCE, find, walk

@@ -18,13 +18,14 @@ from artstore.errors import ArtstoreError, AuthenticationError, Damage, InvalidV
 from artstore.server.access import Access
 from artstore.server.asking import body_of
 from artstore.server.audit import Audit
-from artstore.server.patience import while_valid
+from artstore.server.patience import late, while_valid
 from artstore.server.proxy import USER
 from artstore.server.seen import ASK, Caches, Seen, Sight
 from artstore.server.served import Served
 from artstore.server.sessions import SECONDS, Sessions
 from artstore.server.tokens import Token
 from artstore.server.tries import TooMany, Tries
+from artstore.web.connections import let_in
 from artstore.web.guard import Application, Receive, Scope, Send, cookie_in, is_own_name, with_headers
 from artstore.web.render import Person, absent, failed, page, text_in
 from artstore.web.routes import ROUTES, STATIC, PageRoute
@@ -74,7 +75,7 @@ class Pages:
                 *map(self._route, ROUTES),
                 STATIC,
             ],
-            exception_handlers={ArtstoreError: _failed, HTTPException: _other, Exception: _bug},
+            exception_handlers={ArtstoreError: _failed, HTTPException: _other, ClientDisconnect: late, Exception: _bug},
         )
         found.router.redirect_slashes = False  # it leads to the host that the request named
         found.state.where = ""
@@ -96,6 +97,7 @@ class Pages:
                 return response
             if token is None:
                 return _to_login(request)
+            let_in(request.scope, token.name)
             access = Access(token.name, token.grant)
             request.state.person = _person(token, access, USER in request.scope)
             try:
@@ -181,6 +183,7 @@ class Pages:
             wait = f"Too many wrong tokens came from this address: wait {error.seconds:.0f} seconds."
             response = _form(request, following, wait, 429)
             response.headers["retry-after"] = f"{error.seconds:.0f}"
+            return response  # no record: the tries before have theirs, and these could go on until the disk is full
         except AuthenticationError:
             response = _form(request, following, "This token is unknown, was revoked, or has expired.", 401)
         except Refused as error:

@@ -17,7 +17,6 @@ from artstore.domain.digest import BLOB, Digest, ObjectKind
 from artstore.domain.extras import Extras
 from artstore.domain.names import normal_path, printable
 from artstore.domain.partial import (
-    tells_content,
     told_changes,
     told_collection,
     told_run,
@@ -25,6 +24,7 @@ from artstore.domain.partial import (
     without_files,
 )
 from artstore.domain.properties import property_digests
+from artstore.domain.revealing import tells_content
 from artstore.domain.roles import Grant
 from artstore.domain.run import RunPath, RunState
 from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, FileChange

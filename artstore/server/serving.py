@@ -19,9 +19,9 @@ from artstore.server.proxy import Proxied, header_named, proxy_at
 from artstore.server.served import Served
 from artstore.server.tokens import Tokens
 from artstore.store.settings import Settings
+from artstore.web.connections import BACKLOG, Listener
 from artstore.web.guard import Application
 
-BACKLOG = 256
 _GRACE = 10
 """Seconds that answers under way have to end when the server is stopped."""
 
@@ -77,10 +77,10 @@ class Serving:
             hint = "`artstore token create NAME --role admin` makes the first"
             raise Refused(f"{host} can be reached from other hosts, and there is no token yet", hint=hint)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:  # named: else no TCP_NODELAY
+        with Listener(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:  # named: else no TCP_NODELAY
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((host, port))
-            listener.listen(BACKLOG)
+            listener.listen()
             shown = f"[{host}]" if ":" in host else host
             told(f"http://{shown}:{listener.getsockname()[1]}")
             served: Application = application(self._parts, self._tokens, self._audit, self._previews)

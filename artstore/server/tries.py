@@ -13,12 +13,19 @@ _MINUTE = 60.0
 _ADDRESSES = 10_000
 
 
-class TooMany(StorageError):
-    """Somebody asks too often."""
+class Busy(StorageError):
+    """Somebody asks too often, and may come again after some `seconds`."""
+
+    def __init__(self, what: str, seconds: float) -> None:
+        super().__init__(what, hint=f"wait {seconds:.0f} seconds")
+        self.seconds = seconds
+
+
+class TooMany(Busy):
+    """Too many wrong tokens came from one address."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__("too many wrong tokens came from this address", hint=f"wait {seconds:.0f} seconds")
-        self.seconds = seconds
+        super().__init__("too many wrong tokens came from this address", seconds)
 
 
 class Tries:

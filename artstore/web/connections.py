@@ -5,14 +5,46 @@ else out, because a process has a limited number of open files.
 """
 
 import asyncio
+import socket
+from collections import Counter
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 BACKLOG = 16
 """Connections that are accepted at once. They are counted afterwards, so that there may be a few more."""
+_QUEUE = 1024
+"""Connections that the system keeps until they are accepted: clients whom it refuses try again after a second."""
 _SECONDS = 10.0
 """How long a connection may take to send its next request."""
+_AT_ONCE = 16
+"""The part of all connections that is dropped at once if there are too many."""
+_WHO = "artstore.who"
+_END = "artstore.end"
+
+
+def let_in(scope: MutableMapping[str, Any], who: str) -> None:
+    """Note in the scope of a request whose it is, once that is known. Until then it is a stranger's."""
+    scope.setdefault("state", {})[_WHO] = who
+
+
+def is_let_in(scope: Mapping[str, Any]) -> bool:
+    """Whether it is known whose a request is."""
+    return _WHO in scope.get("state", ())
+
+
+def ends_with_connection(scope: MutableMapping[str, Any], end: Callable[[], None]) -> None:
+    """Call `end` when the connection of a stranger's request is lost: such a request need not be answered any more."""
+    scope.setdefault("state", {})[_END] = end
+
+
+class Listener(socket.socket):
+    """A socket that listens with a long queue, however few connections are accepted at once."""
+
+    def listen(self, backlog: int = _QUEUE, /) -> None:
+        """Listen. asyncio calls this with the number of connections that it accepts at once."""
+        super().listen(_QUEUE)
 
 
 class Connection(H11Protocol):
@@ -21,14 +53,44 @@ class Connection(H11Protocol):
     most = 64
     """Connections that may be open. A browser opens six."""
     _deadline: asyncio.TimerHandle
+    _since: float
+    _was_let_in = False
+    is_dropped = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in H11Protocol
-        """Wait for the first request. If there are too many connections, drop the one that has waited longest."""
+        """Wait for the first request. If there are too many connections, drop some."""
         super().connection_made(transport)
         self._wait()
-        others: list[Any] = [one for one in self.connections if not one.transport.is_closing()]
-        if len(others) > self.most:
-            min(others, key=lambda one: (one.is_answering, one.deadline)).transport.abort()
+        there: list[Any] = [one for one in self.connections if isinstance(one, Connection) and not one.is_dropped]
+        if len(there) > self.most:
+            for one in self._to_go(there):
+                one.drop()
+
+    @staticmethod
+    def _to_go(connections: list["Connection"]) -> list["Connection"]:
+        """The connections that are dropped for new ones. Several, because to choose takes time.
+
+        Strangers go before who was let in, whose requests under way go only if there is nothing else. Of the strangers
+        the addresses with the most connections lose those that have been open longest without a whole answer.
+        """
+        counts = Counter(one.address for one in connections if not one.was_let_in)
+
+        def order(one: Connection) -> tuple[bool, bool, int, float]:
+            known = one.was_let_in
+            return known and one.is_answering, known, 0 if known else -counts[one.address], one.since
+
+        first, *more = sorted(connections, key=order)[: max(len(connections) // _AT_ONCE, 1)]
+        return [first, *(one for one in more if not (one.was_let_in and one.is_answering))]
+
+    def drop(self) -> None:
+        """Close it at once, also if it is being closed and its client doesn't take the rest of an answer."""
+        self.is_dropped = True
+        self.transport.abort()
+
+    @property
+    def address(self) -> str:
+        """Where it comes from."""
+        return self.client[0] if self.client else ""
 
     @property
     def is_answering(self) -> bool:
@@ -36,12 +98,20 @@ class Connection(H11Protocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     @property
-    def deadline(self) -> float:
-        """When the connection is closed if no request has come, on the loop's clock."""
-        return self._deadline.when()
+    def was_let_in(self) -> bool:
+        """Whether its last request was of somebody who is known."""
+        if self.cycle is not None and is_let_in(self.cycle.scope):
+            self._was_let_in = True
+        return self._was_let_in
+
+    @property
+    def since(self) -> float:
+        """When it began to wait for the request that it waits for, or answers now, on the loop's clock."""
+        return self._since
 
     def _wait(self) -> None:
-        self._deadline = self.loop.call_later(_SECONDS, self.transport.abort)
+        self._since = self.loop.time()
+        self._deadline = self.loop.call_later(_SECONDS, self.drop)
 
     def data_received(self, data: bytes) -> None:
         """Read bytes. Part of a request gives no more time: only a whole one does."""
@@ -60,3 +130,5 @@ class Connection(H11Protocol):
         """Forget the connection."""
         self._deadline.cancel()
         super().connection_lost(exc)
+        if self.cycle is not None and not self.was_let_in and (end := self.cycle.scope["state"].get(_END)):
+            end()

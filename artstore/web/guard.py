@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qs
 
+from artstore.web.connections import let_in
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -55,6 +57,7 @@ class Guard:
         elif not self._is_secret(cookie_in(headers.get(b"cookie", b""), self._cookie)):
             await say(send, 403, "open the whole address that `artstore ui` printed, which contains a secret")
         else:
+            let_in(scope, "")
             await self._application(scope, receive, with_headers(send))
 
     def _is_secret(self, text: str) -> bool:

@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from artstore.api.handles import opened
 from artstore.errors import ArtstoreError
-from artstore.web.connections import BACKLOG, Connection
+from artstore.web.connections import BACKLOG, Connection, Listener
 from artstore.web.guard import Application, Guard
 from artstore.web.render import absent, failed, page
 from artstore.web.routes import ROUTES, STATIC
@@ -84,7 +84,7 @@ def serve(root: str, port: int | None, *, browser: bool, told: Callable[[str], N
 def _listening(port: int | None) -> socket.socket:
     """A socket that listens on the port; without a port, on 8642 or a free one. Raises OSError."""
     for number in (PORT, 0) if port is None else (port,):
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named: else no TCP_NODELAY
+        listener = Listener(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named: else no TCP_NODELAY
         if sys.platform != "win32":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from artstore.backends.credentials import TOKEN
 from artstore.backends.files import closing_fd
 from artstore.backends.homes import state_folder
 from artstore.domain.names import printable
@@ -81,8 +82,11 @@ def perform(rule: Rule, event: Event, root: str, depth: int) -> tuple[str, str]:
 
 
 def _run(argv: list[str], event: Event, root: str, depth: int) -> tuple[str, str]:
-    """Run a command. It gets the event as JSON on standard input and in variables, and the repository in ARTSTORE_DIR."""
-    environment = {**os.environ}
+    """Run a command. It gets the event as JSON on standard input and in variables, and the repository in ARTSTORE_DIR.
+
+    It doesn't get the user's token of a served repository: what it starts must not act there as the user.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != TOKEN}
     for key, value in event.items():
         text = value if isinstance(value, str) else json.dumps(value)
         # A field that is too long for a variable is only on standard input.

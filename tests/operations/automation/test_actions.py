@@ -55,6 +55,16 @@ def test_a_command_is_told_the_event_and_knows_where_it_is(home: Path) -> None:
     assert sorted(os.listdir(home)) == [".artifacts", "src", "told.part"], "nothing was made by a shell"
 
 
+def test_a_command_does_not_get_the_token_of_a_served_repository(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARTSTORE_TOKEN", "art_00000000_s3cr3t")
+    monkeypatch.setenv("ARTSTORE_URL", "https://artifacts.example.org")
+    automate(sh("env > env.part; mv env.part env"))
+    save()
+    assert [line["outcome"] for line in outcomes()] == ["ok"]
+    told = (home / "env").read_text()
+    assert "s3cr3t" not in told and "ARTSTORE_URL=https://artifacts.example.org" in told
+
+
 def test_a_command_sees_the_version_that_it_is_told_of(home: Path) -> None:
     script = f'cd /; {sys.executable} -m artstore cat "$ARTSTORE_EVENT_SPEC" f'
     automate(sh(script))
