@@ -7,7 +7,11 @@ from artstore.errors import NotFound, StorageError
 
 
 @click.command("serve")
-@click.option("--listen", default="127.0.0.1:8650", show_default=True, metavar="HOST:PORT", help="Where to listen.")
+@click.option(
+    "--listen", default="127.0.0.1:8650", show_default=True, metavar="HOST:PORT",
+    help="Where to listen: also unix:PATH, a socket that only a proxy may open.",
+)  # fmt: skip
+@click.option("--group", metavar="NAME", help="The group that may open the socket, too, such as the proxy's.")
 @click.option(
     "--protect", multiple=True, metavar="ALIAS", help="An alias that promoters move. [default: prod, production]"
 )
@@ -18,6 +22,7 @@ from artstore.errors import NotFound, StorageError
 @served_option
 def serve_command(
     listen: str,
+    group: str | None,
     protect: tuple[str, ...],
     accel: str | None,
     previews: tuple[str, ...],
@@ -33,6 +38,9 @@ def serve_command(
     People log in on its pages with the same tokens. Viewers see names, metrics and lists of files, and not a byte of a
     file. With --previews the pages of a project show them files too, which gives these away.
 
+    With --listen unix:PATH whoever may open the socket is the proxy: this user, and the --group. With --proxy any
+    process at its address is.
+
     With --from this is another folder or a bucket, whose large files clients get from the bucket itself. A bucket's
     tokens and audit are kept for this user on this host: `token` and `audit` take --from, too.
     """
@@ -45,7 +53,7 @@ def serve_command(
     of = served_place(place)
     serving = Serving(of.place, of.settings, protect, accel, previews=previews, proxy=proxy, proxy_user=proxy_user)
     try:
-        serving.run(listen, told=lambda address: click.echo(f"{address}  (Ctrl-C stops it)"))
+        serving.run(listen, told=lambda address: click.echo(f"{address}  (Ctrl-C stops it)"), group=group)
     except KeyboardInterrupt:
         pass  # this is how users stop it
     except OSError as error:

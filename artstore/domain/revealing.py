@@ -23,7 +23,7 @@ _KINDS = bytes.maketrans(
 def tells_content(path: bytes) -> bool:
     """Whether the name of a file says what it holds: it is one of W&B's media, or has what looks like a digest.
 
-    A digest in base64 or base32 is told from words by how often letters and digits alternate. Of a hundred random
+    A digest in base64 or base32 differs from words in how often letters and digits alternate. Of a hundred random
     digests of 16 bytes, up to four look like words; of longer ones, hardly any.
     """
     return (
@@ -44,7 +44,7 @@ def _is_base64(text: bytes, padding: bytes) -> bool:
 
 
 def _kinds(text: bytes) -> bytes:
-    """A, a or 0 for each large letter, small letter and digit. Other characters are left out: they separate words."""
+    """The kind of each letter and digit. Other characters are left out, because they separate words."""
     return text.translate(_KINDS, b"+/-_")
 
 

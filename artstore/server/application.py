@@ -170,7 +170,7 @@ def application(parts: Parts, tokens: Tokens, audit: Audit, previews: tuple[str,
     async def lifespan(_: Any) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_expire, parts)
+            tasks.start_soon(_expire, parts, tries)
             yield
             tasks.cancel_scope.cancel()
         parts.sendings.close()
@@ -192,10 +192,13 @@ def application(parts: Parts, tokens: Tokens, audit: Audit, previews: tuple[str,
     return Patient(Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan))
 
 
-async def _expire(parts: Parts) -> None:
+async def _expire(parts: Parts, tries: Tries) -> None:
+    def expire() -> None:
+        parts.sendings.expire(is_active=lambda name: tries.named(name) is not None)
+
     while True:
         await anyio.sleep(_EXPIRE_EVERY)
-        await anyio.to_thread.run_sync(parts.sendings.expire)
+        await anyio.to_thread.run_sync(expire)
 
 
 async def _health(request: Request) -> Response:
@@ -222,11 +225,6 @@ class HubRoute(Route):
 def _other(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     return told(NotFound("there is nothing at this address")) if status == 404 else Response(status_code=status)
-
-
-def _gone(request: Request, error: Exception) -> Response:
-    """The client went away before its request was whole: nobody reads this."""
-    return Response(status_code=400)
 
 
 def _bug(request: Request, error: Exception) -> Response:

@@ -1,8 +1,11 @@
 """What requests ask: their bodies, read with a limit and checked, and answers in frames."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from tempfile import SpooledTemporaryFile
+from threading import Lock
 from typing import Any
 
 from starlette.requests import Request
@@ -28,6 +31,14 @@ _PIECE = 128 << 10
 """Bytes that are sent at once. Each piece costs a switch between threads."""
 _IN_MEMORY = 512 << 10
 """Bytes of an answer that is made whole; a longer one is a file."""
+
+
+_MOST_VALUES = 1_000_000
+"""Values in the JSON of a request: a byte of an empty list takes 32 bytes of memory."""
+
+
+_SOON = 10.0
+"""Seconds after which there may be space for another long answer."""
 
 
 class TooLarge(InvalidValue):
@@ -56,9 +67,17 @@ async def body_of(request: Request, most: int) -> bytes:
     return b"".join(pieces)
 
 
+async def json_of(request: Request, most: int) -> bytes:
+    """The body of a request that is JSON. Raises TooLarge, also if it would take far more memory than it has bytes."""
+    body = await body_of(request, most)
+    if sum(body.count(sign) for sign in (b",", b"[", b"{")) > _MOST_VALUES:
+        raise TooLarge(f"a request with more than {_MOST_VALUES} values")
+    return body
+
+
 async def asked(request: Request) -> dict[str, Any]:
     """The JSON object in the body of a request. Raises InvalidValue."""
-    body = await body_of(request, MOST_ASKED)
+    body = await json_of(request, MOST_ASKED)
     try:
         value = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -86,22 +105,67 @@ def text_in(asked: dict[str, Any], key: str) -> str | None:
     return value
 
 
-def framed(frames: Iterable[list[Any]]) -> Response:
+class Spools:
+    """Counts the bytes of long answers, which are files until their clients have taken them."""
+
+    def __init__(self, most: int = 4 << 30, share: int = 1 << 30) -> None:
+        self._most = most
+        self._share = share
+        self._lock = Lock()
+        self._of: Counter[str] = Counter()
+
+    def grow(self, who: str, size: int) -> None:
+        """Count bytes of an answer. Raises Busy if its client, or all together, have too many."""
+        with self._lock:
+            if self._of[who] + size > self._share or self._of.total() + size > self._most:
+                raise Busy("the answers that are being sent take too much space", _SOON)
+            self._of[who] += size
+
+    def shrink(self, who: str, size: int) -> None:
+        """Count bytes of an answer that has been taken."""
+        with self._lock:
+            self._of[who] -= size
+            self._of += Counter()
+
+
+def framed(frames: Iterable[list[Any]], who: str, spools: Spools) -> Response:
     """An answer in frames, which is made whole before it is sent.
 
     So an error has its status, and no handle of the repository waits for a slow client. A long answer is on disk.
     """
-    spool = SpooledTemporaryFile(max_size=_IN_MEMORY)
+    spool = _Spool(who, spools)
     try:
-        for values in frames:
+        for values in chain(frames, [["end"]]):
             spool.write(frame(*values))
-        spool.write(frame("end"))
+            spool.count()
         size = spool.tell()
         spool.seek(0)
     except BaseException:
         spool.close()
         raise
     return FileAnswer(spool, size, _PIECE, media_type=FRAMES)
+
+
+class _Spool(SpooledTemporaryFile[bytes]):
+    """The bytes of an answer that is made whole, which count until it is closed."""
+
+    def __init__(self, who: str, spools: Spools) -> None:
+        super().__init__(max_size=_IN_MEMORY)
+        self._who = who
+        self._spools = spools
+        self._counted = 0
+
+    def count(self) -> None:
+        """Count what was written since the last time, unless it is little. Raises Busy."""
+        if (more := self.tell() - self._counted) >= _PIECE:
+            self._spools.grow(self._who, more)
+            self._counted += more
+
+    def close(self) -> None:
+        """Close it. Its bytes don't count any more."""
+        super().close()
+        self._spools.shrink(self._who, self._counted)
+        self._counted = 0
 
 
 def flowing(frames: Iterable[list[Any]]) -> Response:

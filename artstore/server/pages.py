@@ -169,8 +169,6 @@ class Pages:
             form = _fields(await body_of(request, _FORM))
         except ArtstoreError as error:
             return failed(request, error)
-        except ClientDisconnect:
-            return Response(status_code=400)  # nobody reads this
         return await anyio.to_thread.run_sync(self._logged_in, request, form)
 
     def _logged_in(self, request: Request, form: dict[str, str]) -> Response:

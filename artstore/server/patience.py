@@ -58,7 +58,7 @@ class _Pace:
 class Patient:
     """Ends requests whose client takes too long to send them, or to take their answers: they hold memory and a handle.
 
-    Who isn't let in gets one answer on a connection: many requests on one would keep others waiting.
+    A stranger gets one answer on a connection: many requests on one would keep others waiting.
     """
 
     def __init__(self, application: Application) -> None:
@@ -119,7 +119,7 @@ async def while_valid(pieces: AsyncIterable[Any], is_valid: Callable[[], bool]) 
 
 
 class Room:
-    """What requests share, such as memory. Who needs more than is free waits, and nobody has more than a share."""
+    """What requests share, such as memory. One that needs more than is free waits, and nobody has more than a share."""
 
     def __init__(self, size: int, shares: int = _SHARES) -> None:
         self._free = size

@@ -18,7 +18,7 @@ from artstore.domain.wire import LONGEST_FRAME, PROTOCOL, TRANSACTION, Hello, ob
 from artstore.errors import InvalidValue
 from artstore.server.accepting import Accepting, Stored
 from artstore.server.access import Access
-from artstore.server.asking import asked, body_of, flowing, framed, list_in, text_in
+from artstore.server.asking import Spools, asked, body_of, flowing, framed, json_of, list_in, text_in
 from artstore.server.giving import given
 from artstore.server.logs import Logs
 from artstore.server.looking import Looking
@@ -40,6 +40,7 @@ class Parts(NamedTuple):
     objects: Objects
     sendings: Sendings
     accepting: Accepting
+    spools: Spools
     proxied: str | None
     """the internal location of a proxy that sends large files itself"""
 
@@ -48,7 +49,7 @@ def parts_of(served: Served, protected: tuple[str, ...], proxied: str | None = N
     """What answers requests for one repository. `protected` are the aliases that promoters move."""
     logs = Logs(served)
     sendings, accepting = Sendings(served), Accepting(served, logs, protected)
-    return Parts(served, logs, Looking(served, logs), Objects(served, logs), sendings, accepting, proxied)
+    return Parts(served, logs, Looking(served, logs), Objects(served, logs), sendings, accepting, Spools(), proxied)
 
 
 class Asker(NamedTuple):
@@ -194,7 +195,7 @@ async def _framed(asker: Asker, found: Callable[[Store], Iterator[list[Any]]]) -
         with asker.parts.served.store() as store:
             yield from found(store)
 
-    return await anyio.to_thread.run_sync(framed, frames_of())
+    return await anyio.to_thread.run_sync(framed, frames_of(), asker.access.author, asker.parts.spools)
 
 
 # -- writing --
@@ -217,7 +218,7 @@ async def held(asker: Asker) -> Response:
             through = asker.parts.objects.reached(sending.store, asker.access, body.get("through"))
             yield from sending.held_of([from_hex(str(digest)) for digest in digests], through)
 
-    return await anyio.to_thread.run_sync(framed, found())
+    return await anyio.to_thread.run_sync(framed, found(), asker.access.author, asker.parts.spools)
 
 
 async def send(asker: Asker) -> Response:
@@ -269,7 +270,7 @@ async def append(asker: Asker) -> Response:
     if not re.fullmatch(r"[1-9]\d{0,7}", number):
         raise InvalidValue(f"'{number[:20]}' is not the number of an entry")
     sending = asker.parts.sendings.find(asker.request.headers.get(TRANSACTION, ""), access.author)
-    data = await body_of(asker.request, MAX_JSON)
+    data = await json_of(asker.request, MAX_JSON)
 
     asker.about.project, asker.about.subject = "/".join(folder.split("/")[1:3]) or None, folder
 

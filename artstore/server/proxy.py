@@ -7,6 +7,8 @@ from artstore.errors import InvalidValue
 from artstore.web.guard import Application, Receive, Scope, Send, say
 
 _FOR, _PROTO = b"x-forwarded-for", b"x-forwarded-proto"
+SOCKET = "unix"
+"""In place of a proxy's address: the server listens on a socket of this host, and who opens it is the proxy."""
 USER = "artstore.user"
 """The key in a request's scope of the name of the token of the user whom the proxy let in."""
 
@@ -15,7 +17,7 @@ class Proxied:
     """Gives requests that come from the proxy the address and the scheme with which they came to it, and their user."""
 
     def __init__(self, application: Application, proxy: str | None, user: str | None = None) -> None:
-        """`proxy` is its IP address, `user` the header in which it names the user."""
+        """`proxy` is its IP address, or SOCKET; `user` is the header in which it names the user."""
         self._application = application
         self._proxy = proxy
         self._user = None if user is None else user.lower().encode()
@@ -24,7 +26,7 @@ class Proxied:
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
-        is_proxy = scope["client"] is not None and scope["client"][0] == self._proxy
+        is_proxy = self._proxy == SOCKET or (scope["client"] is not None and scope["client"][0] == self._proxy)
         users = [(name, value) for name, value in scope["headers"] if name.replace(b"_", b"-") == self._user]
         if users and not (is_proxy and len(users) == 1 and users[0][0] == self._user):
             await say(send, 400, "only the proxy names a user, and once")
@@ -32,6 +34,7 @@ class Proxied:
         told = {USER: users[0][1].decode("latin-1")} if users else {}
         if is_proxy:
             told |= {"scheme": _scheme(scope), "client": (_address(scope) or self._proxy, 0)}
+            told |= {"server": scope["server"] or (SOCKET, 0)}
         await self._application({**scope, **told}, receive, send)
 
 

@@ -2,8 +2,9 @@
 
 import os
 import secrets
+import shutil
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from threading import Lock
@@ -13,10 +14,11 @@ import anyio.to_thread
 from blake3 import blake3
 
 from artstore.backends.files import closing_fd, remove_if_there
+from artstore.backends.storage import FolderStorage
 from artstore.domain.digest import BLOB, KIND_NAMES, Digest, ObjectKind, digest_of, short
 from artstore.domain.names import printable
 from artstore.domain.wire import MOST_TOGETHER
-from artstore.errors import Conflict, Damage, InvalidValue, NotFound, Refused, storage_error
+from artstore.errors import Conflict, Damage, InvalidValue, NoSpace, NotFound, Refused, storage_error
 from artstore.server.reach import Digests
 from artstore.server.served import Served
 from artstore.store.packs import LARGE
@@ -33,6 +35,8 @@ _MOST_STAGED = 1 << 40
 """Bytes that one transaction may send."""
 _MOST_HELD = 256 << 20
 """Bytes of the sets of what one transaction may rely on: of eight million objects."""
+_RESERVE = 256 << 20
+"""Bytes that stay free: without space for the audit, nobody could read either."""
 _GATHERED = 4 << 20
 """Bytes of a large blob that are written and hashed at once, in another thread."""
 
@@ -63,7 +67,11 @@ class Sending:
         self._open.close()
 
     def count(self, size: int) -> None:
-        """Count bytes that arrive. Raises Refused if they are too many."""
+        """Count bytes that arrive. Raises Refused if they are too many, NoSpace if the disk is nearly full."""
+        if isinstance(self.store.storage, FolderStorage):
+            free = shutil.disk_usage(self.store.storage.root).free
+            if free - size < _RESERVE:
+                raise NoSpace("the server's disk is nearly full", hint="who runs this server can make space")
         self.bytes += size
         if self.bytes > _MOST_STAGED:
             raise Refused(f"one transaction may send {_MOST_STAGED} bytes", hint="push fewer versions at once")
@@ -199,14 +207,20 @@ class Sendings:
         with sending.lock:
             sending.close()
 
-    def expire(self, idle: float = IDLE) -> None:
-        """End transactions that nobody has used for some seconds."""
+    def expire(self, idle: float = IDLE, is_active: Callable[[str], bool] = lambda author: True) -> None:
+        """End transactions that nobody has used for some seconds, and those of tokens that aren't active any more."""
         now = time.monotonic()
         with self._lock:
-            due = {id for id, one in self._open.items() if now - one.asked > idle or now - one.began > _LONGEST}
+            authors = {one.author for one in self._open.values()}
+        ended = {author for author in authors if not is_active(author)}
+        with self._lock:
+            due = [
+                id for id, one in self._open.items()
+                if now - one.asked > idle or now - one.began > _LONGEST or one.author in ended
+            ]  # fmt: skip
             late = [id for id in due if not self._open[id].lock.locked()]
-            ended = [self._open.pop(id) for id in late]
-        for sending in ended:
+            gone = [self._open.pop(id) for id in late]
+        for sending in gone:
             sending.close()
 
     def close(self) -> None:

@@ -1,8 +1,6 @@
 """Serving: what may be served, listening, and ending gracefully."""
 
 import gc
-import ipaddress
-import socket
 from collections.abc import Callable
 
 import uvicorn
@@ -14,12 +12,13 @@ from artstore.server.application import application
 from artstore.server.audit import Audit
 from artstore.server.connections import ServedConnection
 from artstore.server.folder import check_servable, server_folder
+from artstore.server.listening import SocketPlace, listening, place_of
 from artstore.server.protocol import parts_of
-from artstore.server.proxy import Proxied, header_named, proxy_at
+from artstore.server.proxy import SOCKET, Proxied, header_named, proxy_at
 from artstore.server.served import Served
 from artstore.server.tokens import Tokens
 from artstore.store.settings import Settings
-from artstore.web.connections import BACKLOG, Listener
+from artstore.web.connections import BACKLOG
 from artstore.web.guard import Application
 
 _GRACE = 10
@@ -48,7 +47,8 @@ class Serving:
             protected: Aliases that promoters move.
             proxied: The proxy's internal location of this repository, from which it sends large blobs.
             previews: Patterns of projects in which viewers see previews of files on the pages.
-            proxy: The IP address of a proxy, whose word on clients' addresses and TLS is taken.
+            proxy: The IP address of a proxy, whose word on clients' addresses and TLS is taken. On a socket of this
+                host, each process that opens it is the proxy.
             proxy_user: The header in which the proxy names the user: each has the token of that name on the pages.
         """
         check_servable(place)
@@ -64,28 +64,28 @@ class Serving:
         self._previews = tuple(pattern_of(pattern, settings.entity) for pattern in previews)
         self._proxy = proxy and proxy_at(proxy)
         self._proxy_user = proxy_user and header_named(proxy_user)
-        if proxy_user and not proxy:
-            raise InvalidValue("a header with the user's name is taken from a proxy only", hint="--proxy names it")
 
-    def run(self, listen: str, told: Callable[[str], None]) -> None:
-        """Serve until interrupted. `told` is called with the address.
+    def run(self, listen: str, told: Callable[[str], None], *, group: str | None = None) -> None:
+        """Serve until interrupted. `told` is called with the address. `group` may open the socket of this host, too.
 
         Raises OSError if the address can't be used, and Refused if others could reach it and there are no tokens.
         """
-        host, port = _address(listen)
-        if not self._tokens.all() and not ipaddress.ip_address(host).is_loopback:
+        place = place_of(listen)
+        proxy = self._proxy
+        if isinstance(place, SocketPlace):
+            if proxy:
+                raise InvalidValue("whoever opens the socket is the proxy", hint="leave out --proxy")
+            proxy = SOCKET
+        elif not self._tokens.all() and not place.is_loopback:
             hint = "`artstore token create NAME --role admin` makes the first"
-            raise Refused(f"{host} can be reached from other hosts, and there is no token yet", hint=hint)
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with Listener(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:  # named: else no TCP_NODELAY
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((host, port))
-            listener.listen()
-            shown = f"[{host}]" if ":" in host else host
-            told(f"http://{shown}:{listener.getsockname()[1]}")
+            raise Refused(f"{place.host} can be reached from other hosts, and there is no token yet", hint=hint)
+        if self._proxy_user and not proxy:
+            raise InvalidValue("a header with the user's name is taken from a proxy only", hint="--proxy names it")
+        with listening(place, group) as listener:
+            told(place.shown(listener))
             served: Application = application(self._parts, self._tokens, self._audit, self._previews)
             config = uvicorn.Config(
-                Proxied(served, self._proxy, self._proxy_user), log_level="error", access_log=False,
+                Proxied(served, proxy, self._proxy_user), log_level="error", access_log=False,
                 proxy_headers=False,  # uvicorn takes the word of whoever is on this host
                 server_header=False, ws="none", http=ServedConnection, backlog=BACKLOG,
                 timeout_graceful_shutdown=_GRACE,
@@ -100,17 +100,3 @@ def _refuse_partial(settings: Settings) -> None:
     if partial:
         hint = f"`artstore pull {partial[0]}` of everything makes it whole"
         raise Refused(f"this is a partial clone: bytes that it lacks are at '{partial[0]}'", hint=hint)
-
-
-def _address(listen: str) -> tuple[str, int]:
-    """The host, as an IP address, and the port. Raises InvalidValue."""
-    host, _, port = listen.rpartition(":")
-    host = {"localhost": "127.0.0.1", "": "127.0.0.1"}.get(host, host.strip("[]"))
-    try:
-        number, _ = int(port), ipaddress.ip_address(host)
-    except ValueError as error:
-        what = f"'{listen[:100]}' is not an address to listen on"
-        raise InvalidValue(what, hint="such as 127.0.0.1:8650, [::1]:8650 or 0.0.0.0:8650") from error
-    if not 0 <= number < 1 << 16:
-        raise InvalidValue(f"{number} is not a port")
-    return host, number

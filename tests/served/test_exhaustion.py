@@ -1,0 +1,122 @@
+"""What a server keeps for its clients is bounded: memory, disk, and transactions that nobody ends."""
+
+import re
+import time
+from collections.abc import Callable, Iterator, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from starlette.responses import Response
+
+from artstore.domain.digest import BLOB
+from artstore.domain.roles import Role
+from artstore.repository import Repository
+from artstore.server.asking import Spools, framed
+from artstore.server.tries import Busy
+from tests.support.folders import make_tree
+from tests.support.served import Asking, Server, serving
+
+SETUP = """
+from artstore.server import application, sending
+application._EXPIRE_EVERY = 0.2
+"""
+LISTS = b"[]," * (2 << 20) + b"[]"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exhausted")
+    with Repository.init(str(folder / ".artifacts")) as repository:
+        repository.put(str(make_tree(folder / "data", {"a.txt": "a\n"})), "vision/data")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Server]:
+    with serving(folder, setup=SETUP) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def writer(server: Server) -> Asking:
+    return server.token("writer", Role.WRITER, "local/vision")
+
+
+def most_memory(server: Server) -> int:
+    """The most memory that the server has had, in KiB."""
+    found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{server.pid}/status").read_text())
+    assert found is not None
+    return int(found[1])
+
+
+def until(what: Callable[[], bool]) -> None:
+    for _ in range(300):
+        if what():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not happen")
+
+
+def test_requests_that_unfold_take_little_memory(server: Server, writer: Asking) -> None:
+    viewer = server.token("viewer", Role.VIEWER, "local/vision")
+    transaction, before = writer.begin(), most_memory(server)
+    assert viewer.ask("POST", "/collections", b'{"digests": [%s]}' % LISTS)[0] == 413
+    assert writer.append(transaction, "refs/local/vision/x", 1, b'{"changes": [%s]}' % (LISTS * 2))[0] == 413
+    for values in (b"\x90", b"\xc0", b"\x80"):
+        body = b"\xdd\x00\x60\x00\x00" + values * (6 << 20)
+        assert writer.ask("POST", f"/transactions/{transaction}/objects", body)[0] == 422
+    assert most_memory(server) - before < 400_000
+
+
+def test_a_transaction_of_a_revoked_token_ends_and_lets_collectors_go_on(server: Server) -> None:
+    thief, friend = (server.token(name, Role.WRITER, "local/vision") for name in ("thief", "friend"))
+    kept = friend.begin()
+    open_before = len(list((server.root / "tmp").iterdir()))
+    thief.begin()
+    assert len(list((server.root / "tmp").iterdir())) == open_before + 1
+    server.tokens.revoke("thief")
+    until(lambda: len(list((server.root / "tmp").iterdir())) == open_before)
+    assert friend.send(kept, (BLOB, b"small"))[0] == 200
+
+
+def test_a_nearly_full_disk_takes_nothing_more_and_is_still_read(folder: Path) -> None:
+    with serving(folder, setup=f"{SETUP}\nsending._RESERVE = 1 << 60") as server:
+        ann = server.token("ann", Role.WRITER, "local/vision")
+        transaction = ann.begin()
+        status, told = ann.send(transaction, (BLOB, b"small"))
+        assert status == 503 and told["error"] == "the server's disk is nearly full"
+        assert ann.ask("PUT", f"/transactions/{transaction}/blobs/{'0' * 64}", b"x" * (2 << 20))[0] == 503
+        assert ann.entries("refs/local/vision/data"), "reading and the audit go on"
+
+
+def taken(answer: Response) -> int:
+    """The bytes of an answer, which its client takes."""
+    found = 0
+
+    async def receive() -> dict[str, Any]:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        nonlocal found
+        found += len(message.get("body", b""))
+
+    async def main() -> None:
+        await answer({"type": "http", "asgi": {"spec_version": "2.3"}}, receive, send)
+
+    anyio.run(main)
+    return found
+
+
+def test_long_answers_of_one_client_leave_space_for_those_of_others() -> None:
+    spools, rows = Spools(most=2 << 20, share=1 << 20), [[b"x" * 1000]] * 900
+    answers = [framed(rows, "ann", spools)]
+    with pytest.raises(Busy):
+        framed(rows, "ann", spools)
+    answers.append(framed(rows, "bob", spools))
+    with pytest.raises(Busy):
+        framed(rows, "eve", spools)
+    assert min(map(taken, answers)) > 900_000
+    assert taken(framed(rows, "ann", spools)) > 900_000
