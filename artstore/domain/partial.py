@@ -80,7 +80,10 @@ def without_files(state: State) -> State:
 
 
 def told_run(state: RunState, sees: Sees, *, files: bool) -> RunState:
-    """A run as it is shown, without changing `state`. Without `files` nothing says what a file holds."""
+    """A run as it is shown, without changing `state`. Without `files` nothing says what a file holds.
+
+    Of the parts of its history the lengths are left: the rows themselves are read another way.
+    """
     told = RunState(state.path)
     vars(told).update(vars(state))
     told.used = {id: edge for id, edge in state.used.items() if _sees_place(edge, sees)}
@@ -88,7 +91,7 @@ def told_run(state: RunState, sees: Sees, *, files: bool) -> RunState:
     if not files:
         told.config, told.summary = without_content(state.config), without_content(state.summary)
         told.files = dict.fromkeys(state.files)
-        told.history = {}
+        told.history = {name: {**part, "text": None, "blob": None} for name, part in state.history.items()}
     return told
 
 

@@ -13,6 +13,7 @@ from tests.served.clients.conftest import Team
 from tests.support.commands import Cli
 from tests.support.exchange import got
 from tests.support.folders import snapshot
+from tests.support.served import Asking
 
 LOOKING = (
     ("ls",), ("ls", "--json"), ("ls", "vision/"), ("ls", "vision/data:v0"), ("ls", "-r", "vision/data"), ("ls", "vision/data", "sub"),
@@ -37,8 +38,20 @@ def test_a_viewer_sees_what_the_owner_of_the_repository_sees(team: Team, cli: Cl
 
 
 def _words(text: str) -> list[list[str]]:
-    """The words of each line, whose columns depend on what else is listed. How long a history is, a viewer isn't told."""
-    return [line.split() for line in text.splitlines() if not line.startswith("history ")]
+    """The words of each line, whose columns depend on what else is listed."""
+    return [line.split() for line in text.splitlines()]
+
+
+def test_a_viewer_gets_the_length_of_a_history_and_the_digest_of_none(team: Team) -> None:
+    found = {}
+    for role in ("viewer", "reader"):
+        asking = Asking(team.url, team(role)["ARTSTORE_TOKEN"])
+        ((run,), end) = asking.post("/runs", entity="local", project="vision", name="r1", id="r1")[1]
+        assert end == ["end"]
+        found[role] = list(run["history"].values())
+    assert [part["rows"] for part in found["viewer"]] == [part["rows"] for part in found["reader"]] != []
+    assert {(part["text"], part["blob"]) for part in found["viewer"]} == {(None, None)}
+    assert all(part["text"] or part["blob"] for part in found["reader"])
 
 
 def test_a_viewer_gets_no_digest_of_a_file(team: Team, cli: Cli) -> None:
