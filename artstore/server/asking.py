@@ -23,6 +23,7 @@ from artstore.errors import (
     NotFound,
     Refused,
     StorageError,
+    UnsupportedFormat,
 )
 from artstore.server.tries import Busy
 from artstore.web.given import FileAnswer
@@ -47,7 +48,7 @@ class TooLarge(InvalidValue):
 
 _STATUS: list[tuple[type[ArtstoreError], int]] = [
     (AuthenticationError, 401), (Refused, 403), (NotFound, 404), (Conflict, 409), (TooLarge, 413), (Damage, 422),
-    (InvalidValue, 400), (StorageError, 503),
+    (InvalidValue, 400), (UnsupportedFormat, 501), (StorageError, 503),
 ]  # fmt: skip
 
 

@@ -159,6 +159,21 @@ def test_entries_that_claim_too_much_are_refused(askers: dict[str, Asking], clon
     assert writer.append(transaction, folder, 1, data)[0] == 201
 
 
+def test_a_push_to_a_repository_that_takes_a_newer_artstore_is_refused_in_a_sentence(
+    server: Server, askers: dict[str, Asking]
+) -> None:
+    path = server.root / "format"
+    before = path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(before.replace(b'"write":[]', b'"write":["wings"]'))
+    try:
+        status, told = askers["writer"].post("/transactions")
+        assert status == 501 and "uses 'wings', which this artstore does not know" in told["error"]
+    finally:
+        path.write_bytes(before)
+    assert askers["writer"].post("/transactions")[0] == 201
+
+
 def test_an_object_that_is_not_one_is_refused(askers: dict[str, Asking]) -> None:
     writer = askers["writer"]
     transaction = writer.begin()
