@@ -17,6 +17,7 @@ from artstore.backends.credentials import Origin
 from artstore.backends.parallel import reported
 from artstore.backends.served.address import Address
 from artstore.backends.served.answers import LONGEST_JSON, error_of, is_json, plain_json
+from artstore.backends.served.proxies import proxy_for
 from artstore.domain.names import printable
 from artstore.domain.redaction import redacted
 from artstore.domain.wire import FRAMES, PREFIX, frame, frames
@@ -324,7 +325,11 @@ class Client:
             connection = http.client.HTTPConnection(address.host, address.port, timeout=CONNECT)
         else:
             self._tls = self._tls or ssl.create_default_context()
-            connection = http.client.HTTPSConnection(address.host, address.port, timeout=CONNECT, context=self._tls)
+            proxy = proxy_for(address)
+            host, port = (proxy.host, proxy.port) if proxy else (address.host, address.port)
+            connection = http.client.HTTPSConnection(host, port, timeout=CONNECT, context=self._tls)
+            if proxy:
+                connection.set_tunnel(address.host, address.port, proxy.headers)
         connection.connect()
         if connection.sock is not None:
             connection.sock.settimeout(ANSWER)

@@ -13,12 +13,12 @@ from tests.support.commands import Cli
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate of its own for localhost, and its key, in one file."""
+    """A certificate of its own for localhost and a host elsewhere, and its key, in one file."""
     path = tmp_path_factory.mktemp("tls") / "pair.pem"
     subprocess.run(
         [
             "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-            "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", path, "-out", f"{path}.cert",
+            "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,DNS:artifacts.example.org", "-keyout", path, "-out", f"{path}.cert",
         ],
         check=True, capture_output=True,
     )  # fmt: skip
