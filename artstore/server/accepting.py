@@ -106,6 +106,8 @@ class Accepting:
                 self._check_version(access, sending, named, after, change)
             elif change["kind"] == "part":
                 named.tree((b"", DIRECTORY, change["size"], from_hex(change["tree"]), change["files"]))
+            elif change["kind"] == "part extras" and change["blob"]:
+                named.blob(from_hex(change["blob"]), None)
             elif change["kind"] == "moved from":
                 self._check_move(sending, change)
         for blob in new_blobs(entry.changes):
