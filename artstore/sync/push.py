@@ -227,8 +227,8 @@ class Push:
     def _through(self, planned: Planned[PushPlan], bases: Set[str]) -> None:
         """Say through which versions the remote may have what is sent: bases, and the sources of links."""
         remote, folder = self.exchange.remote.objects, planned.target.path.folder
-        remote.through(folder, ())
-        remote.through(folder, bases)
+        if planned.target.number:
+            remote.through(folder, bases)
         for version in planned.plan.versions:
             if (source := version.get("source")) is not None:
                 there = self.exchange.there.read_folder(Path.named_by(source).folder)

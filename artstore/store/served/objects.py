@@ -75,6 +75,8 @@ class ServedObjects:
 
     def named(self) -> list[Through]:
         """What was named, in lists of which each fits into a request. The versions that were named last come first."""
+        if not self._through:
+            return []
         found: list[Through] = []
         logs: Through = [(folder, []) for folder in self._through]
         versions = [] if self.storage.only_looks else [(f, id) for f, ids in self._through.items() for id in ids]

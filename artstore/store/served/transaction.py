@@ -22,7 +22,7 @@ from artstore.store.sides import Objects
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-_TOGETHER = 4 << 20
+_TOGETHER = 6 << 20
 """Bytes of small objects that are sent with one request."""
 _AT_ONCE = 2
 """Such requests under way: the server takes one while it stores another."""
