@@ -108,18 +108,18 @@ def frames(pieces: Iterable[bytes], what: str) -> Iterator[list[Any]]:
         raise Damage(f"the answer of {what} ended early")
 
 
-def objects_in(body: bytes, what: str) -> Iterator[tuple[int, bytes]]:
+def objects_in(body: bytes, what: str) -> Iterator[tuple[int, memoryview]]:
     """The objects that a client sends, from frames [kind, bytes]. Raises Damage, with the name `what`, for others.
 
     It is read byte by byte, because msgpack would make lists of what is nested, with 60 times the memory.
     """
-    at = 0
+    at, view = 0, memoryview(body)
     while at < len(body):
         start = at + 3 + _WIDTHS.get(body[at + 2], 0) if at + 3 <= len(body) else 0
         size = int.from_bytes(body[at + 3 : start], "big")
         if start <= at + 3 or body[at] != _PAIR or body[at + 1] > 0x7F or start + size > len(body):
             raise Damage(f"{what} sent something else than frames of objects")
-        yield body[at + 1], body[start : start + size]
+        yield body[at + 1], view[start : start + size]
         at = start + size
 
 

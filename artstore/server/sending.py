@@ -76,9 +76,9 @@ class Sending:
         if self.bytes > _MOST_STAGED:
             raise Refused(f"one transaction may send {_MOST_STAGED} bytes", hint="push fewer versions at once")
 
-    def add(self, objects: Iterator[tuple[int, bytes]]) -> int:
+    def add(self, objects: Iterator[tuple[int, memoryview]]) -> int:
         """Store small objects. Their digests are computed here, so none can be wrong."""
-        count, blobs = 0, dict[Digest, memoryview]()
+        count, blobs = 0, list[tuple[Digest, memoryview]]()
         for kind, data in objects:
             if kind not in KIND_NAMES:
                 raise InvalidValue(f"{kind} is not a kind of object")
@@ -92,11 +92,12 @@ class Sending:
             elif digest not in self.sent:
                 # Stored without a look whether it is there: that takes half of the time, and an object that is there in
                 # another project must not be faster. A merge of packs keeps one copy.
-                blobs[digest] = memoryview(data)
+                blobs.append((digest, data))
             self.sent[digest] = kind, len(data)
             count += 1
         if blobs:
-            self.tx.add_missing(list(blobs.items()))
+            self.tx.add_missing(blobs)
+        self.tx.write_through()  # else a small object would keep the whole request in memory
         return count
 
     def held_of(self, digests: list[Digest], through: list[Digests]) -> Iterator[list[Any]]:

@@ -114,7 +114,7 @@ class PackWriter:
         self.size += len(data)
         self._pending_bytes += len(data)
         if len(self._pending) >= _FLUSH or self._pending_bytes >= _FLUSH_BYTES:
-            self._flush()
+            self.flush()
 
     def copy(self, row: Row, stored: memoryview) -> None:
         """Add an object as another pack stores it. The caller must have checked it."""
@@ -131,14 +131,17 @@ class PackWriter:
             if len(pending) >= _FLUSH:
                 self._pending_bytes += size - self.size
                 self.size = size
-                self._flush()
+                self.flush()
                 pending = self._pending
         self._pending_bytes += size - self.size
         self.size = size
         if self._pending_bytes >= _FLUSH_BYTES:
-            self._flush()
+            self.flush()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what was added. The bytes of the objects may change from now on."""
+        if not self._pending:
+            return
         fd = self._file.checked()
         if os.writev(fd, self._pending) < self._pending_bytes:
             # A write is short before the disk is full: go on where it stopped, and let the system report the error.
@@ -152,7 +155,7 @@ class PackWriter:
         A draft reads the trees that it has added.
         """
         digest, kind, _, _, length, offset = ROW.unpack(self._rows[number])
-        self._flush()
+        self.flush()
         with closing_fd(os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)) as fd:
             found = _object(kind, digest, os.pread(fd, length, offset))
         if found is None:
@@ -168,7 +171,7 @@ class PackWriter:
         self._pending += [index, FOOTER.pack(len(self._rows), self.size, name, END)]
         self._pending_bytes += len(index) + FOOTER.size
         self.size += len(index) + FOOTER.size
-        self._flush()
+        self.flush()
         if sync:
             sync_file(self._file.checked())
         self.close()

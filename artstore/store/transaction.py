@@ -164,6 +164,14 @@ class Transaction:
         self.new_bytes += writer.size - before
         self._end_pack(self.storage.roll_at)
 
+    def write_through(self) -> None:
+        """Write what was added, whose bytes nobody needs to keep any more. It isn't published by this."""
+        if self._writer is not None:
+            self._begin_writing()
+            with self.storage.writing():
+                self._writer.flush()
+            self._failed = False
+
     def rely_large(self, large: dict[Digest, int]) -> set[Digest]:
         """Rely on those of these large blobs (digest → size) that are stored, and return their digests."""
         if self.objects.here is not None:
