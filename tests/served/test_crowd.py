@@ -61,8 +61,8 @@ def test_eight_writers_who_die_and_a_server_that_dies_lose_nothing_that_was_ackn
     address, stopped = f"127.0.0.1:{free_port()}", threading.Event()
     chance, writers, deaths = random.Random(1), list[Writer](), 0
     with serving(there, listen=address, dies=True) as server:
-        token = server.token("writers", Role.WRITER).secret or ""
-        writers = [Writer(tmp_path / f"w{n}", server.url, token, stopped, 6) for n in range(WRITERS)]
+        tokens = [server.token(f"w{n}", Role.WRITER).secret or "" for n in range(WRITERS)]
+        writers = [Writer(tmp_path / f"w{n}", server.url, token, stopped, 6) for n, token in enumerate(tokens)]
         for writer in writers:
             writer.start()
         time.sleep(3)
