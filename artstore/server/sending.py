@@ -148,6 +148,7 @@ class Sending:
                     if size > length:
                         raise InvalidValue(f"more than the {length} bytes that were announced")
                     if waiting >= _GATHERED:
+                        self.asked = time.monotonic()  # a large blob may take longer than a transaction may be idle
                         await anyio.to_thread.run_sync(_write, fd, hasher, b"".join(gathered))
                         gathered, waiting = [], 0
                 await anyio.to_thread.run_sync(_write, fd, hasher, b"".join(gathered))
