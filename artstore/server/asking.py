@@ -32,12 +32,8 @@ _PIECE = 128 << 10
 """Bytes that are sent at once. Each piece costs a switch between threads."""
 _IN_MEMORY = 512 << 10
 """Bytes of an answer that is made whole; a longer one is a file."""
-
-
 _MOST_VALUES = 1_000_000
 """Values in the JSON of a request: a byte of an empty list takes 32 bytes of memory."""
-
-
 _SOON = 10.0
 """Seconds after which there may be space for another long answer."""
 
