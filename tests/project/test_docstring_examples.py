@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from artstore import editing, repository
+from artstore import editing, looking, repository, view
 from artstore.repository import Repository
-from artstore.view import looking, opening, view
 
-MODULES = (looking, view, opening, editing, repository)
+MODULES = (looking, view, editing, repository)
 EXAMPLES = [test for module in MODULES for test in doctest.DocTestFinder().find(module) if test.examples]
 
 
