@@ -6,16 +6,15 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from artstore._version import __version__
 from artstore.backends.files import check_private, open_regular, remove_if_there, write_file
 from artstore.backends.homes import config_folder
 from artstore.backends.owner import this_process
 from artstore.domain.names import printable
 from artstore.domain.redaction import redacted
-from artstore.errors import AuthenticationError, InvalidValue, NotFound, StorageError, storage_error, translated
+from artstore.errors import InvalidValue, NotFound, StorageError, storage_error, translated
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -28,8 +27,6 @@ _PLACE = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?")
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,4096}")
 _PORTS = {"http": 80, "https": 443}
 _LONGEST = 1 << 20
-_PATIENCE = 30.0
-"""Seconds for each step of a login's question to a server."""
 
 
 class Origin(NamedTuple):
@@ -243,49 +240,3 @@ def _forget_in_file(origin: Origin) -> bool:
         return False
     with _changing(path) as known:
         return known.pop(str(origin), None) is not None
-
-
-# -- asking the server ---------------------------------------------------------------------------
-
-
-def check_accepted(url: str, token: str) -> dict[str, Any]:
-    """Ask a served repository whether it accepts a token. Returns what it says of itself, or nothing.
-
-    No redirect is followed: it could lead the token elsewhere.
-
-    Raises:
-        AuthenticationError: It doesn't accept the token.
-        StorageError: It can't be reached, or no repository is served at the address.
-    """
-    import http.client
-
-    origin = Origin.of(url)
-    origin.check_secrecy()
-    kind = http.client.HTTPSConnection if origin.scheme == "https" else http.client.HTTPConnection
-    server = kind(origin.host, origin.port, timeout=_PATIENCE)
-    headers = {
-        "Authorization": f"Bearer {token}",
-        "Accept": "application/json",
-        "User-Agent": f"artstore/{__version__}",
-    }
-    try:
-        server.request("GET", f"{urlsplit(url).path.rstrip('/')}/v1", headers=headers)
-        with server.getresponse() as answer:
-            body = answer.read(_LONGEST) if answer.status == 200 else b""
-    except (OSError, http.client.HTTPException) as error:
-        raise StorageError(f"cannot reach {origin}: {printable(redacted(str(error)))}") from error
-    finally:
-        server.close()
-    if answer.status in (401, 403):
-        raise AuthenticationError(f"{origin} doesn't accept this token", hint="its admin can make you another one")
-    if 300 <= answer.status < 400:
-        what = f"{origin} sends this address elsewhere, and a token isn't sent on"
-        raise StorageError(what, hint="log in at the address where the repository is served")
-    if answer.status != 200:
-        what = f"no repository is served at {printable(url)}: the answer was {answer.status}"
-        raise StorageError(what, hint="check the address")
-    try:
-        said = json.loads(body)
-    except (ValueError, RecursionError):
-        said = None
-    return said if type(said) is dict else {}

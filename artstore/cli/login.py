@@ -4,7 +4,8 @@ import sys
 
 import click
 
-from artstore.backends.credentials import Origin, check_accepted, check_token, forget, remember
+from artstore.backends.credentials import Origin, check_token, forget, remember
+from artstore.backends.served.opening import hello_to
 from artstore.cli.commands import UsageError
 from artstore.cli.output import answer, json_option
 from artstore.domain.names import printable
@@ -31,12 +32,11 @@ def login_command(url: str | None, from_stdin: bool, as_json: bool) -> None:
     origin = Origin.of(url)
     origin.check_secrecy()
     token = check_token(_read(from_stdin), "what was given")
-    said = check_accepted(url, token)
+    hello = hello_to(url, token)
     place = remember(url, token)
-    name = said.get("author") if isinstance(said.get("author"), str) else None
-    who = f" as {printable(name)}" if name else ""
-    value = {"server": str(origin), "name": name, "kept_in": place}
-    answer(as_json, value, f"logged in to {origin}{who}; the token is in {printable(place)}")
+    value = {"server": str(origin), "name": hello.author, "role": hello.role, "kept_in": place}
+    who = f"{printable(hello.author)} ({hello.role})"
+    answer(as_json, value, f"logged in to {origin} as {who}; the token is in {printable(place)}")
 
 
 def _read(from_stdin: bool) -> str:

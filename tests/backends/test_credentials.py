@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from artstore.backends.credentials import ADDRESS, TOKEN, Origin, check_accepted, forget, remember, token_for
-from artstore.errors import AuthenticationError, InvalidValue, NotFound, StorageError
-from tests.support.logins import asked
+from artstore.backends.credentials import ADDRESS, TOKEN, Origin, forget, remember, token_for
+from artstore.backends.served.opening import hello_to
+from artstore.errors import InvalidValue, NotFound
 
 SECRET, OTHER = "art_0123abcd_" + "s" * 43, "art_89abcdef_" + "o" * 43
 HOST = "https://store.example"
@@ -94,8 +94,8 @@ def test_over_plain_http_a_token_goes_to_no_other_host(monkeypatch: pytest.Monke
         token_for(f"http://{host}", given=True)
     with pytest.raises(InvalidValue, match="everybody on the way"):
         remember(f"http://{host}", SECRET)
-    with pytest.raises(InvalidValue, match="everybody on the way"):
-        check_accepted(f"http://{host}", SECRET)
+    with pytest.raises(InvalidValue, match="is not encrypted: a token would be sent where others can read it"):
+        hello_to(f"http://{host}", SECRET)
 
 
 # -- which token goes where ----------------------------------------------------------------------
@@ -239,74 +239,3 @@ def test_a_keyring_that_does_not_keep_it_is_replaced_by_the_file(
     of_keyring(monkeypatch, kind, home)
     assert remember(HOST, SECRET) == str(file_of(home))
     assert token_for(HOST, given=False) == SECRET and token_for("https://other.example", given=True) is None
-
-
-# -- asking the server ---------------------------------------------------------------------------
-
-
-def test_a_server_is_asked_below_the_address_with_the_token_in_a_header() -> None:
-    with asked() as server:
-        assert check_accepted(f"{server.url}/team/", SECRET) == {"author": "ci"}
-        server.body = b"\xff" * 100
-        assert check_accepted(server.url, SECRET) == {}
-        assert server.asked == [("/team/v1", f"Bearer {SECRET}"), ("/v1", f"Bearer {SECRET}")]
-
-
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_token_that_the_server_refuses_is_an_error_of_its_own(status: int) -> None:
-    with asked() as server:
-        server.status = status
-        with pytest.raises(AuthenticationError, match=r"^http://127.0.0.1:\d+ doesn't accept this token") as error:
-            check_accepted(server.url, SECRET)
-    assert "sss" not in f"{error.value} {error.value.hint}"
-
-
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed_with_a_token(status: int) -> None:
-    with asked() as evil, asked() as server:
-        server.status, server.headers = status, {"Location": f"{evil.url}/v1"}
-        with pytest.raises(StorageError, match="sends this address elsewhere, and a token isn't sent on"):
-            check_accepted(server.url, SECRET)
-        assert evil.asked == []
-
-
-def test_what_is_no_served_repository_or_not_there_is_a_sentence() -> None:
-    with asked() as server:
-        server.status = 404
-        with pytest.raises(StorageError, match=r"^no repository is served at http://127.0.0.1:\d+: the answer was 404"):
-            check_accepted(server.url, SECRET)
-        url = server.url
-    with pytest.raises(StorageError, match=r"^cannot reach http://127.0.0.1:\d+: "):
-        check_accepted(url, SECRET)
-
-
-def test_a_server_whose_certificate_nobody_vouches_for_gets_no_token(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    certificate = certified(tmp_path)
-    with asked(certificate) as server:
-        url = server.url.replace("http:", "https:")
-        with pytest.raises(StorageError, match="^cannot reach https://127.0.0.1:.* certificate verify failed"):
-            check_accepted(url, SECRET)
-        assert server.asked == []
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        assert check_accepted(url, SECRET) == {"author": "ci"}
-        with pytest.raises(StorageError, match="^cannot reach https://localhost:.* certificate verify failed"):
-            check_accepted(url.replace("127.0.0.1", "localhost"), SECRET)
-
-
-def certified(folder: Path) -> Path:
-    """A certificate of 127.0.0.1 that is its own authority, with its key."""
-    import shutil
-    import subprocess
-
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed")
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=here -addext"
-    subprocess.run(
-        [*command.split(), "subjectAltName=IP:127.0.0.1", "-keyout", "key", "-out", "certificate"],
-        cwd=folder, check=True, capture_output=True,
-    )  # fmt: skip
-    both = folder / "both"
-    both.write_text((folder / "certificate").read_text() + (folder / "key").read_text())
-    return both

@@ -15,8 +15,8 @@ from artstore.repository import Repository
 from artstore.server.audit import Audit
 from artstore.server.folder import server_folder
 from artstore.server.tokens import SECRET, Tokens
+from tests.served.clients.test_hostile_servers import HELLO, imposter
 from tests.support.commands import Cli, Result, environment
-from tests.support.logins import asked
 from tests.support.servers import SeaweedFS
 
 pytestmark = pytest.mark.usefixtures("repo")
@@ -170,12 +170,13 @@ def login(tmp_path: Path, url: str, typed: str, *more: str, **variables: str) ->
 
 def test_login_asks_the_server_and_stores_the_token_and_logout_removes_it(cli: Cli, tmp_path: Path) -> None:
     kept = tmp_path / ".config/artstore/credentials"
-    with asked() as server:
+    with imposter() as server:
+        server.answers["/team/v1"] = server.answers[""]
         done = login(tmp_path, f"{server.url}/team", f"{TOKEN}\n")
-        assert (done.code, done.out) == (0, f"logged in to {server.url} as ci; the token is in {kept}\n")
-        assert server.asked == [("/team/v1", f"Bearer {TOKEN}")] and TOKEN in kept.read_text()
+        assert (done.code, done.out) == (0, f"logged in to {server.url} as a (reader); the token is in {kept}\n")
+        assert server.seen == [("/team/v1", f"Bearer {TOKEN}")] and TOKEN in kept.read_text()
         again = login(tmp_path, server.url, TOKEN, "--json")
-        assert json.loads(again.out) == {"server": server.url, "name": "ci", "kept_in": str(kept)}
+        assert json.loads(again.out) == {"server": server.url, "name": "a", "role": "reader", "kept_in": str(kept)}
     out = cli("logout", server.url)
     assert out.out == f"removed the token for {server.url}\n" and TOKEN not in kept.read_text()
     gone = cli("logout", server.url)
@@ -183,21 +184,22 @@ def test_login_asks_the_server_and_stores_the_token_and_logout_removes_it(cli: C
 
 
 def test_a_token_that_is_refused_is_not_stored(tmp_path: Path) -> None:
-    with asked() as server:
-        server.status = 401
+    with imposter() as server:
+        server.says("", b"{}", "application/json", 401)
         refused = login(tmp_path, server.url, TOKEN)
-    assert refused.code == 9 and refused.err.startswith(f"error: {server.url} doesn't accept this token\n")
+    assert refused.code == 9 and refused.err.startswith(f"error: {server.url} doesn't accept the token: it is unknown")
     assert not (tmp_path / ".config/artstore/credentials").exists()
 
 
 def test_a_name_that_a_server_gives_moves_no_cursor(tmp_path: Path) -> None:
-    with asked() as server:
-        server.body = json.dumps({"author": "ci\x1b[2J\nlogged in to https://bank"}).encode()
+    with imposter() as server:
+        name = "ci\x1b[2J\nlogged in to https://bank"
+        server.says("", json.dumps(HELLO | {"author": name}).encode(), "application/json")
         assert "\x1b" not in (done := login(tmp_path, server.url, TOKEN)).out and done.out.count("\n") == 1
 
 
 def test_what_is_typed_on_a_terminal_is_not_shown(tmp_path: Path) -> None:
-    with asked() as server:
+    with imposter() as server:
         control, terminal = pty.openpty()
         child = subprocess.Popen(
             [sys.executable, "-m", "artstore", "login", server.url], cwd=tmp_path, stdin=terminal, stdout=terminal, stderr=terminal,
@@ -216,7 +218,7 @@ def test_what_is_typed_on_a_terminal_is_not_shown(tmp_path: Path) -> None:
             except OSError:  # EIO: the other end is closed
                 pass
         assert child.wait(30) == 0 and b"logged in to" in shown and b"sss" not in shown
-        assert server.tokens == [f"Bearer {TOKEN}"]
+        assert server.seen == [("", f"Bearer {TOKEN}")]
 
 
 def test_without_a_terminal_or_an_address_login_says_what_is_missing(cli: Cli) -> None:
@@ -232,11 +234,11 @@ def test_without_a_terminal_or_an_address_login_says_what_is_missing(cli: Cli) -
 
 
 def test_a_token_on_standard_input_is_one_visible_line(tmp_path: Path) -> None:
-    with asked() as server:
+    with imposter() as server:
         for typed in ("", "\n", "two words", "one\ntwo"):
             done = login(tmp_path, server.url, typed)
             assert done.code == 3 and done.err.startswith("error: what was given is not a token: it is one line")
-        assert server.asked == []
+        assert server.seen == []
 
 
 # -- secrets -------------------------------------------------------------------------------------

@@ -354,9 +354,8 @@ class Client:
 
     def _refused(self, answer: http.client.HTTPResponse) -> ArtstoreError:
         """The error that an answer reports."""
-        if answer.status == 401 and self._token is None:
-            message = f"{self.what} answers only with a token, and none is known for it here"
-            return AuthenticationError(message, hint=f"`artstore login {self.what}` keeps one")
+        if answer.status == 401:
+            return self._unknown()
         if 300 <= answer.status < 400:
             location = printable(redacted(answer.headers.get("Location", "elsewhere")))
             return NotFound(
@@ -371,6 +370,14 @@ class Client:
         except Damage:
             value = None
         return error_of(answer.status, value if isinstance(value, dict) else None, self.what)
+
+    def _unknown(self) -> AuthenticationError:
+        """The error for a request without a token, or with one that isn't valid."""
+        if self._token is None:
+            message = f"{self.what} answers only with a token, and none is known for it here"
+            return AuthenticationError(message, hint=f"`artstore login {self.what}` keeps one")
+        message = f"{self.what} doesn't accept the token: it is unknown, was revoked, or has expired"
+        return AuthenticationError(message, hint="ask who runs the server for a new one")
 
     def error_in(self, status: int, data: bytes) -> ArtstoreError | None:
         """The error that an answer's bytes report; None if they are something else, such as a log entry."""

@@ -1,9 +1,12 @@
 """Opening a served remote: its address is checked, and a token is found for it."""
 
+from contextlib import closing
+
 from artstore.backends.credentials import token_for
 from artstore.backends.served.address import address_of
 from artstore.backends.served.client import Client
 from artstore.backends.served.storage import ServedStorage
+from artstore.domain.wire import Hello
 
 
 def open_served_storage(url: str, *, given: bool) -> ServedStorage:
@@ -13,3 +16,9 @@ def open_served_storage(url: str, *, given: bool) -> ServedStorage:
     """
     address = address_of(url)
     return ServedStorage(Client(address, token_for(address.url, given=given)))
+
+
+def hello_to(url: str, token: str) -> Hello:
+    """What the server at a URL says of itself to whoever has this token. Raises AuthenticationError if it isn't valid."""
+    with closing(ServedStorage(Client(address_of(url), token))) as storage:
+        return storage.hello

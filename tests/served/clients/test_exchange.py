@@ -239,7 +239,7 @@ def test_a_token_of_the_environment_goes_only_where_the_user_said(team: Team, cl
 
 def test_after_a_login_no_variable_is_needed(team: Team, cli: Cli, tmp_path: Path) -> None:
     told = login(tmp_path, team.url, team.secrets["writer"])
-    assert (told.code, " as writer; " in told.out) == (0, True), told
+    assert (told.code, " as writer (writer); " in told.out) == (0, True), told
     assert cli("clone", team.url, "copy").code == 0
     assert (
         cli("push", cwd=tmp_path / "copy").err == ""

@@ -99,7 +99,9 @@ def test_without_a_token_a_hint_says_how_to_get_in(team: Team, cli: Cli) -> None
     assert f"{team.url} answers only with a token, and none is known for it here" in told.err
     assert f"hint: `artstore login {team.url}` keeps one" in told.err
     told = cli("ls", "--from", team.url, ARTSTORE_TOKEN="art_00000000_" + "x" * 43)
-    assert told.code == 9 and "the token is unknown, was revoked, or has expired" in told.err and "xxx" not in told.err
+    assert (
+        told.code == 9 and "the token: it is unknown, was revoked, or has expired" in told.err and "xxx" not in told.err
+    )
 
 
 def test_what_is_done_on_the_server_is_refused_in_words(team: Team, cli: Cli, tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from tests.served.clients.test_hostile_servers import TOKEN, Imposter
+from tests.served.clients.test_stored_tokens import login
 from tests.served.clients.test_tls import certificate, server
 from tests.support.commands import Cli
 
@@ -89,6 +91,14 @@ def test_a_server_is_asked_through_the_proxy_that_the_environment_names(
     assert all(head.startswith(b"CONNECT artifacts.example.org:443 HTTP/1.") for head in proxy.asked) and proxy.asked
     assert all(b"\r\nProxy-Authorization: Basic YW5uOnBAc3M=\r\n" in head for head in proxy.asked)
     assert all(TOKEN.encode() not in head for head in proxy.asked)
+
+
+def test_a_login_goes_through_the_proxy_too(
+    server: Imposter, proxy: Tunnels, certificate: Path, tmp_path: Path
+) -> None:
+    done = login(tmp_path, FAR, TOKEN, SSL_CERT_FILE=str(certificate), HTTPS_PROXY=proxy.url)
+    assert done.code == 0 and server.seen == [("", f"Bearer {TOKEN}")]
+    assert proxy.asked and all(TOKEN.encode() not in head for head in proxy.asked)
 
 
 def test_this_host_is_asked_without_the_proxy(server: Imposter, proxy: Tunnels, cli: Cli, certificate: str) -> None:

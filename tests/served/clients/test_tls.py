@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.served.clients.test_hostile_servers import END, TOKEN, Imposter, imposter
+from tests.served.clients.test_stored_tokens import kept_in, login
 from tests.support.commands import Cli
 
 
@@ -61,3 +62,13 @@ def test_a_server_that_speaks_no_tls_is_told(cli: Cli) -> None:
         told = cli("ls", "--from", url, ARTSTORE_TOKEN=TOKEN)
         assert told.code == 9 and f"cannot ask {url}: it doesn't speak TLS as it should" in told.err
         assert plain.seen == []
+
+
+def test_a_login_sends_its_token_only_to_a_certificate_that_is_trusted(
+    server: Imposter, certificate: Path, tmp_path: Path
+) -> None:
+    told = login(tmp_path, server.url, TOKEN)
+    assert told.code == 9 and f"cannot ask {server.url}: self-signed certificate" in told.err
+    assert server.seen == [] and not kept_in(tmp_path).exists()
+    done = login(tmp_path, server.url, TOKEN, SSL_CERT_FILE=str(certificate))
+    assert done.code == 0 and server.seen == [("", f"Bearer {TOKEN}")] and TOKEN in kept_in(tmp_path).read_text()
