@@ -1,12 +1,12 @@
 """A transaction of a served remote: objects are sent while they are read, and the server checks each."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import msgpack
 
+from artstore.backends.descriptors import read_at
 from artstore.backends.files import closing_fd
 from artstore.backends.served.client import Sent
 from artstore.backends.served.storage import ServedStorage
@@ -171,7 +171,7 @@ class ServedTransaction:
                 nonlocal sent
                 advance(-sent)  # a request that is made again begins anew
                 sent = 0
-                while piece := _read_at(fd, sent, min(_PIECE, size - sent)):
+                while piece := _piece_at(fd, sent, min(_PIECE, size - sent)):
                     sent += len(piece)
                     advance(len(piece))
                     yield piece
@@ -205,6 +205,6 @@ class ServedTransaction:
             raise MissingObject(error.message, hint=error.hint) from error
 
 
-def _read_at(fd: int, offset: int, length: int) -> bytes:
+def _piece_at(fd: int, offset: int, length: int) -> bytes:
     with translated("read a blob that is sent"):
-        return os.pread(fd, length, offset)
+        return read_at(fd, offset, length)
