@@ -98,7 +98,7 @@ class Looking:
         """Frames [row, as JSON] of the metrics of a run."""
         state = self._run(store, access, folder)
         files = access.reads(state.path.entity, state.path.project)
-        wanted = (having or "").encode()
+        wanted = (having or "").encode("utf-8", "surrogatepass")
         for row in read_history(store.objects, store.runs, state, wanted if files else b""):
             told = json.dumps(row if files else without_content(row)).encode()
             if files or wanted in told:  # who only looks could find a digest by asking for its digits

@@ -68,13 +68,13 @@ class Sending:
 
     def count(self, size: int) -> None:
         """Count bytes that arrive. Raises Refused if they are too many, NoSpace if the disk is nearly full."""
+        if self.bytes + size > _MOST_STAGED:
+            raise Refused(f"one transaction may send {_MOST_STAGED} bytes", hint="push fewer versions at once")
         if isinstance(self.store.storage, FolderStorage):
             free = shutil.disk_usage(self.store.storage.root).free
             if free - size < _RESERVE:
                 raise NoSpace("the server's disk is nearly full", hint="who runs this server can make space")
         self.bytes += size
-        if self.bytes > _MOST_STAGED:
-            raise Refused(f"one transaction may send {_MOST_STAGED} bytes", hint="push fewer versions at once")
 
     def add(self, objects: Iterator[tuple[int, memoryview]]) -> int:
         """Store small objects. Their digests are computed here, so none can be wrong."""

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from artstore.api.recording import start
 from artstore.domain.digest import BLOB, digest_of
 from artstore.domain.roles import Role
 from artstore.domain.wire import MOST_TOGETHER, frame
@@ -43,6 +44,22 @@ def test_text_without_utf_8_is_refused_and_shown_as_what_it_is(askers: dict[str,
         "POST", "/objects", b'{"through": [["refs/local/vision/data", ["\\ud800"]]], "digests": []}'
     )
     assert status in (400, 404) and "\\ud800" in told["error"]
+
+
+def test_a_history_without_rows_that_have_half_a_character_is_empty(server: Server, askers: dict[str, Asking]) -> None:
+    start(str(server.root), project="vision", id="half").finish(0, {})
+    for asker in (askers["viewer"], askers["reader"]):
+        body = b'{"run": "runs/local/vision/half", "having": "\\ud800"}'
+        assert asker.ask("POST", "/history", body) == (200, [["end"]])
+
+
+def test_a_blob_that_is_announced_with_more_than_a_transaction_may_send_is_refused(askers: dict[str, Asking]) -> None:
+    writer = askers["writer"]
+    transaction = writer.begin()
+    path, length = f"/transactions/{transaction}/blobs/{'0' * 64}", str((1 << 63) - 1)
+    status, told = writer.ask("PUT", path, b"x", Content_Length=length)
+    assert (status, told["kind"]) == (403, "Refused") and "one transaction may send" in told["error"]
+    assert writer.send(transaction, (BLOB, b"small"))[0] == 200, "what was refused doesn't count"
 
 
 def test_a_page_keeps_a_parameter_whose_name_is_not_utf_8(server: Server) -> None:
