@@ -14,7 +14,6 @@ import anyio.to_thread
 from blake3 import blake3
 
 from artstore.backends.files import closing_fd, remove_if_there
-from artstore.backends.storage import FolderStorage
 from artstore.domain.digest import BLOB, KIND_NAMES, Digest, ObjectKind, digest_of, short
 from artstore.domain.names import printable
 from artstore.domain.wire import MOST_TOGETHER
@@ -61,6 +60,8 @@ class Sending:
         self._open = ExitStack()
         self.store: Store = self._open.enter_context(served.store())
         self.tx = self._open.enter_context(Transaction(self.store.objects))
+        self._staging = os.path.dirname(self.tx.staged())
+        """the folder to which bytes are written as they arrive; that of a bucket is on this host, too"""
 
     def close(self) -> None:
         """End it. What no entry names is collected later."""
@@ -70,10 +71,8 @@ class Sending:
         """Count bytes that arrive. Raises Refused if they are too many, NoSpace if the disk is nearly full."""
         if self.bytes + size > _MOST_STAGED:
             raise Refused(f"one transaction may send {_MOST_STAGED} bytes", hint="push fewer versions at once")
-        if isinstance(self.store.storage, FolderStorage):
-            free = shutil.disk_usage(self.store.storage.root).free
-            if free - size < _RESERVE:
-                raise NoSpace("the server's disk is nearly full", hint="who runs this server can make space")
+        if shutil.disk_usage(self._staging).free - size < _RESERVE:
+            raise NoSpace("the server's disk is nearly full", hint="who runs this server can make space")
         self.bytes += size
 
     def add(self, objects: Iterator[tuple[int, memoryview]]) -> int:

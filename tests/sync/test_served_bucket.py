@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from artstore.api.recording import start
+from artstore.domain.digest import BLOB
 from artstore.domain.roles import Role
 from artstore.repository import Repository
 from artstore.server.folder import server_folder
@@ -42,10 +43,10 @@ class Bucket:
             repository.push("bucket")
 
     @contextmanager
-    def served(self, folder: Path) -> Iterator[Server]:
-        """Serve it from a folder whose repository has it as the remote `bucket`."""
+    def served(self, folder: Path, setup: str = "") -> Iterator[Server]:
+        """Serve it from a folder whose repository has it as the remote `bucket`, by a process that first runs `setup`."""
         state = server_folder(storage_at(self.url, None))
-        with serving(folder, "--from", "bucket", state=state, **self.keys) as server:
+        with serving(folder, "--from", "bucket", state=state, setup=setup, **self.keys) as server:
             yield server
 
 
@@ -102,6 +103,16 @@ def test_a_large_file_comes_from_the_bucket_by_an_address_for_a_minute(
             assert pages.get("/raw/local/p/data/0?path=large").status == 403
     told = cli("audit", "--from", "bucket", **bucket.keys).out
     assert re.search(r"viewer .* 403", told) and re.search(r"reader .* download .* data:v0", told)
+
+
+def test_a_nearly_full_disk_of_the_server_takes_nothing_for_a_bucket_either(tmp_path: Path, bucket: Bucket) -> None:
+    two_projects(tmp_path)
+    bucket.fill(tmp_path / ".artifacts")
+    with bucket.served(tmp_path, "from artstore.server import sending\nsending._RESERVE = 1 << 60") as served:
+        ann = served.token("ann", Role.WRITER)
+        status, told = ann.send(ann.begin(), (BLOB, b"small"))
+        assert (status, told["error"]) == (503, "the server's disk is nearly full")
+        assert ann.entries("refs/local/vision/data")
 
 
 def test_what_another_host_serves_is_not_served_again(cli: Cli, repo: Repository) -> None:
