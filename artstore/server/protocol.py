@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import anyio.to_thread
@@ -211,10 +212,10 @@ async def begin(asker: Asker) -> Response:
 async def held(asker: Asker) -> Response:
     """Which objects need not be sent."""
     body = await asked(asker.request)
-    digests, sending = list_in(body, "digests"), _sending(asker)
+    digests = list_in(body, "digests")
 
     def found() -> Iterator[list[Any]]:
-        with sending.lock:
+        with _sending(asker) as sending, sending.lock:
             through = asker.parts.objects.reached(sending.store, asker.access, body.get("through"))
             yield from sending.held_of([from_hex(str(digest)) for digest in digests], through)
 
@@ -223,15 +224,15 @@ async def held(asker: Asker) -> Response:
 
 async def send(asker: Asker) -> Response:
     """Store small objects."""
-    sending = _sending(asker)
-    body = await body_of(asker.request, LONGEST_FRAME)
+    with _sending(asker) as sending:
+        body = await body_of(asker.request, LONGEST_FRAME)
 
-    def add() -> int:
-        with sending.lock:
-            sending.count(len(body))
-            return sending.add(objects_in(body, "the client"))
+        def add() -> int:
+            with sending.lock:
+                sending.count(len(body))
+                return sending.add(objects_in(body, "the client"))
 
-    return JSONResponse({"objects": await anyio.to_thread.run_sync(add)})
+        return JSONResponse({"objects": await anyio.to_thread.run_sync(add)})
 
 
 async def send_blob(asker: Asker) -> Response:
@@ -239,16 +240,16 @@ async def send_blob(asker: Asker) -> Response:
     digest, length = from_hex(asker.request.path_params["digest"]), asker.request.headers.get("content-length", "")
     if not length.isdecimal():
         raise InvalidValue("a large blob is sent with its Content-Length")
-    await _sending(asker).receive(digest, int(length), asker.request.stream())
+    with _sending(asker) as sending:
+        await sending.receive(digest, int(length), asker.request.stream())
     return Response(status_code=201)
 
 
 async def ensure(asker: Asker) -> Response:
     """Look again whether all that a transaction relies on is there."""
-    sending = _sending(asker)
 
     def look() -> None:
-        with sending.lock:
+        with _sending(asker) as sending, sending.lock:
             sending.tx.publish()
             sending.tx.ensure()
 
@@ -269,9 +270,6 @@ async def append(asker: Asker) -> Response:
     folder, number = query.get("log", ""), query.get("number", "")
     if not re.fullmatch(r"[1-9]\d{0,7}", number):
         raise InvalidValue(f"'{number[:20]}' is not the number of an entry")
-    sending = asker.parts.sendings.find(asker.request.headers.get(TRANSACTION, ""), access.author)
-    data = await json_of(asker.request, MAX_JSON)
-
     asker.about.project, asker.about.subject = "/".join(folder.split("/")[1:3]) or None, folder
 
     def accept() -> bytes:
@@ -281,7 +279,9 @@ async def append(asker: Asker) -> Response:
         return stored
 
     try:
-        return Response(await anyio.to_thread.run_sync(accept), 201, media_type="application/json")
+        with asker.parts.sendings.used(asker.request.headers.get(TRANSACTION, ""), access.author) as sending:
+            data = await json_of(asker.request, MAX_JSON)
+            return Response(await anyio.to_thread.run_sync(accept), 201, media_type="application/json")
     except Stored as there:
         return Response(there.data, 409, media_type="application/json")
 
@@ -298,8 +298,8 @@ def _word(change: Change) -> str:
     return f"alias {change['alias']}" if change["kind"] == "alias" else str(change["kind"])
 
 
-def _sending(asker: Asker) -> Sending:
-    return asker.parts.sendings.find(asker.request.path_params["id"], asker.access.author)
+def _sending(asker: Asker) -> AbstractContextManager[Sending]:
+    return asker.parts.sendings.used(asker.request.path_params["id"], asker.access.author)
 
 
 class Operation(NamedTuple):

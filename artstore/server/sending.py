@@ -1,11 +1,12 @@
 """What clients send: objects under a transaction, each checked before it is stored, until entries name them."""
 
+import math
 import os
 import secrets
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from threading import Lock
 from typing import Any
@@ -17,9 +18,10 @@ from artstore.backends.files import closing_fd, remove_if_there
 from artstore.domain.digest import BLOB, KIND_NAMES, Digest, ObjectKind, digest_of, short
 from artstore.domain.names import printable
 from artstore.domain.wire import MOST_TOGETHER
-from artstore.errors import Conflict, Damage, InvalidValue, NoSpace, NotFound, Refused, storage_error
+from artstore.errors import Damage, InvalidValue, NoSpace, NotFound, Refused, storage_error
 from artstore.server.reach import Digests
 from artstore.server.served import Served
+from artstore.server.tries import Busy
 from artstore.store.packs import LARGE
 from artstore.store.store import Store
 from artstore.store.transaction import Transaction
@@ -29,7 +31,9 @@ IDLE = 600.0
 _LONGEST = 86_400.0
 """Seconds after which it ends all the same: while it is open, no collector removes what it may rely on."""
 _MOST = 8
-"""Transactions that one token may have open."""
+"""Transactions that one token may have open. With another, the one that has been idle longest ends."""
+_SPARED = 20.0
+"""Seconds without a request before which none is ended for another: its client may be reading what it sends next."""
 _MOST_STAGED = 1 << 40
 """Bytes that one transaction may send."""
 _MOST_HELD = 256 << 20
@@ -48,6 +52,10 @@ class Sending:
         self.author = author
         self.lock = Lock()
         self.began = self.asked = time.monotonic()
+        self.under_way = 0
+        """requests that use it now"""
+        self.is_ending = False
+        """whether it ends as soon as none does"""
         self.sent: dict[Digest, tuple[ObjectKind, int]] = {}
         """kind and size of each object that was sent whole"""
         self._relied: dict[Digest, int] = {}
@@ -129,7 +137,10 @@ class Sending:
         return digest in self.sent or any(digest in some for some in self._held)
 
     async def receive(self, digest: Digest, length: int, pieces: AsyncIterator[bytes]) -> None:
-        """Store a large blob. Raises Damage if it isn't the one that was announced."""
+        """Store a large blob. Raises Damage if it isn't the one that was announced.
+
+        Raises NotFound if the transaction ends meanwhile, such as that of a revoked token.
+        """
         if length < LARGE:
             raise InvalidValue(f"a blob of {length} bytes is small: small ones are sent in frames")
         self.count(length)
@@ -142,12 +153,13 @@ class Sending:
                 gathered: list[bytes] = []
                 waiting = 0
                 async for piece in pieces:
+                    if self.is_ending:
+                        raise _ended()
                     gathered.append(piece)
                     size, waiting = size + len(piece), waiting + len(piece)
                     if size > length:
                         raise InvalidValue(f"more than the {length} bytes that were announced")
                     if waiting >= _GATHERED:
-                        self.asked = time.monotonic()  # a large blob may take longer than a transaction may be idle
                         await anyio.to_thread.run_sync(_write, fd, hasher, b"".join(gathered))
                         gathered, waiting = [], 0
                 await anyio.to_thread.run_sync(_write, fd, hasher, b"".join(gathered))
@@ -180,33 +192,58 @@ class Sendings:
         self._open: dict[str, Sending] = {}
 
     def begin(self, author: str) -> Sending:
-        """Begin a transaction. Raises Conflict if the token has too many."""
+        """Begin a transaction. If the token has too many, the one that has been idle longest ends.
+
+        Raises Busy if all of them are in use, or were a moment ago.
+        """
         self.expire()
         with self._lock:
-            if sum(one.author == author for one in self._open.values()) >= _MOST:
-                hint = f"one that isn't used ends after {IDLE / 60:.0f} minutes"
-                raise Conflict(f"'{author}' has {_MOST} pushes under way", hint=hint)
+            self._most_idle(author)  # before anything is made
         sending = Sending(self._served, author)
-        with self._lock:
-            self._open[sending.id] = sending
+        try:
+            with self._lock:
+                abandoned = self._most_idle(author)
+                if abandoned is not None:
+                    del self._open[abandoned.id]
+                self._open[sending.id] = sending
+        except BaseException:
+            sending.close()
+            raise
+        if abandoned is not None:
+            abandoned.close()
         return sending
 
-    def find(self, id: str, author: str) -> Sending:
-        """The transaction with an id. Raises NotFound if it ended, or is that of another token."""
+    def _most_idle(self, author: str) -> Sending | None:
+        """The transaction that ends so that a token may begin another; None if it may have one more. Raises Busy."""
+        own = [one for one in self._open.values() if one.author == author]
+        if len(own) < _MOST:
+            return None
+        asked, id = min(((one.asked, one.id) for one in own if not one.under_way), default=(math.inf, ""))
+        wait = min(asked + _SPARED - time.monotonic(), _SPARED)
+        if wait > 0:
+            raise Busy(f"'{author}' has {_MOST} pushes under way", math.ceil(wait))
+        return self._open[id]
+
+    @contextmanager
+    def used(self, id: str, author: str) -> Iterator[Sending]:
+        """The transaction with an id, which doesn't end within the block. Raises NotFound if it ended, or is another's."""
         with self._lock:
             found = self._open.get(id)
-        if found is None or found.author != author:
-            raise NotFound("this transaction has ended", hint="push again: what was sent isn't sent twice")
-        found.asked = time.monotonic()
-        return found
+            if found is None or found.author != author or found.is_ending:
+                raise _ended()
+            found.under_way += 1
+        try:
+            yield found
+        finally:
+            with self._lock:
+                found.under_way -= 1
+                found.asked = time.monotonic()
 
     def end(self, id: str, author: str) -> None:
-        """End a transaction."""
-        sending = self.find(id, author)
-        with self._lock:
-            self._open.pop(id, None)
-        with sending.lock:
-            sending.close()
+        """End a transaction, once no other request uses it."""
+        with self.used(id, author) as sending:
+            sending.is_ending = True
+        self._close_ending()
 
     def expire(self, idle: float = IDLE, is_active: Callable[[str], bool] = lambda author: True) -> None:
         """End transactions that nobody has used for some seconds, and those of tokens that aren't active any more."""
@@ -215,15 +252,24 @@ class Sendings:
             authors = {one.author for one in self._open.values()}
         ended = {author for author in authors if not is_active(author)}
         with self._lock:
-            due = [
-                id for id, one in self._open.items()
-                if now - one.asked > idle or now - one.began > _LONGEST or one.author in ended
-            ]  # fmt: skip
-            late = [id for id in due if not self._open[id].lock.locked()]
-            gone = [self._open.pop(id) for id in late]
+            for one in self._open.values():
+                is_idle = not one.under_way and now - one.asked > idle
+                one.is_ending |= is_idle or now - one.began > _LONGEST or one.author in ended
+        self._close_ending()
+
+    def _close_ending(self) -> None:
+        with self._lock:
+            gone = [one for one in self._open.values() if one.is_ending and not one.under_way]
+            for one in gone:
+                del self._open[one.id]
         for sending in gone:
             sending.close()
 
     def close(self) -> None:
         """End all transactions."""
         self.expire(-1.0)
+
+
+def _ended() -> NotFound:
+    message = "this push has ended: it was idle, its token began others meanwhile, or the server was started again"
+    return NotFound(message, hint="push again: versions that are there aren't sent again")
