@@ -29,10 +29,9 @@ def served_place(place: str | None) -> ServedPlace:
 
     Raises InvalidValue, without contacting it, if another host serves it.
     """
+    url = place
     if place is not None:
         remotes = Settings(find_root()).remotes()
-        check_servable(remotes[place].url if place in remotes else place)
+        check_servable(url := remotes[place].url if place in remotes else place)
     with open_view(place) as view:
-        known = view.settings.remotes()
-        at = view.storage.root if place is None else known[place].url if place in known else place
-        return ServedPlace(at, view.storage, view.settings)
+        return ServedPlace(url or view.storage.root, view.storage, view.settings)
