@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from artstore.backends.files import replace_file
+from artstore.backends.files import is_own, replace_file
 from artstore.backends.owner import this_process
 from artstore.domain.filters import fields_of, matches
 from artstore.domain.names import printable
@@ -46,8 +46,7 @@ def _load() -> dict[str, Any]:
     path = rules_path()
     try:
         with open(path, encoding="utf-8") as file:
-            status = os.fstat(file.fileno())
-            if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+            if not is_own(os.fstat(file.fileno())):
                 hint = "make sure that you own it, and `chmod 600` it"
                 raise InvalidValue(f"{printable(path)} can be written by other users: nothing in it is run", hint=hint)
             value = json.load(file)
