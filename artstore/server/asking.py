@@ -14,19 +14,10 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from artstore import errors
 from artstore.domain.names import printable
 from artstore.domain.wire import FRAMES, MOST_ASKED, MOST_SENT, MOST_WANTED, frame
-from artstore.errors import (
-    ArtstoreError,
-    AuthenticationError,
-    Conflict,
-    Damage,
-    InvalidValue,
-    NotFound,
-    Refused,
-    StorageError,
-    UnsupportedFormat,
-)
+from artstore.errors import ArtstoreError, Damage, InvalidValue
 from artstore.server.tries import Busy
 from artstore.web.given import FileAnswer
+from artstore.web.render import status_of
 
 _PIECE = 128 << 10
 """Bytes that are sent at once. Each piece costs a switch between threads."""
@@ -42,10 +33,8 @@ class TooLarge(InvalidValue):
     """A request is larger than the protocol allows."""
 
 
-_STATUS: list[tuple[type[ArtstoreError], int]] = [
-    (AuthenticationError, 401), (Refused, 403), (NotFound, 404), (Conflict, 409), (TooLarge, 413), (Damage, 422),
-    (InvalidValue, 400), (UnsupportedFormat, 501), (StorageError, 503),
-]  # fmt: skip
+_OWN_STATUS: dict[type[ArtstoreError], int] = {TooLarge: 413, Damage: 422}
+"""Of errors that have another status in the protocol than on pages."""
 
 
 async def body_of(request: Request, most: int) -> bytes:
@@ -192,7 +181,7 @@ def _pieces(first: list[Any] | None, rest: Iterator[list[Any]]) -> Iterator[byte
 
 def told(error: ArtstoreError) -> Response:
     """The answer that tells an error."""
-    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    status = next((status for kind, status in _OWN_STATUS.items() if isinstance(error, kind)), status_of(error))
     headers = {"www-authenticate": "Bearer"} if status == 401 else {}
     if isinstance(error, Busy):
         status, headers = 429, {"retry-after": f"{error.seconds:.0f}"}

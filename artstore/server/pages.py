@@ -14,7 +14,16 @@ from starlette.routing import Route
 
 from artstore.domain.names import printable
 from artstore.domain.roles import Grant, Role
-from artstore.errors import ArtstoreError, AuthenticationError, Damage, InvalidValue, NotFound, Refused, StorageError
+from artstore.errors import (
+    ArtstoreError,
+    AuthenticationError,
+    Damage,
+    InvalidValue,
+    NotFound,
+    Refused,
+    StorageError,
+    UnsupportedFormat,
+)
 from artstore.server.access import Access
 from artstore.server.asking import body_of
 from artstore.server.audit import Audit
@@ -328,8 +337,12 @@ def _fields(body: bytes) -> dict[str, str]:
 
 def _shown(error: ArtstoreError, access: Access) -> ArtstoreError:
     """The error to show: one of the store names places of the server and digests, which are for admins."""
-    if not isinstance(error, Damage | StorageError) or (access.sees_all and access.grant.role >= Role.ADMIN):
+    told = not isinstance(error, Damage | StorageError | UnsupportedFormat)
+    if told or (access.sees_all and access.grant.role >= Role.ADMIN):
         return error
+    if isinstance(error, UnsupportedFormat):
+        what = "this was made by a newer artstore than the one of this server"
+        return UnsupportedFormat(what, hint="who runs this server can update it")
     return StorageError("this can't be read now", hint=_WHY)
 
 

@@ -27,6 +27,7 @@ from artstore.errors import (
     NotFound,
     Refused,
     StorageError,
+    UnsupportedFormat,
 )
 from artstore.operations.finding.lookup import Version
 from artstore.repository import Repository
@@ -36,7 +37,8 @@ T = TypeVar("T")
 ROWS = 100
 """Rows on one page."""
 _STATUS: dict[type[ArtstoreError], int] = {
-    NotFound: 404, InvalidValue: 400, Conflict: 409, Refused: 403, AuthenticationError: 401, StorageError: 503, Damage: 500,
+    NotFound: 404, InvalidValue: 400, Conflict: 409, Refused: 403, AuthenticationError: 401, StorageError: 503,
+    UnsupportedFormat: 501, Damage: 500,
 }  # fmt: skip
 
 
@@ -202,10 +204,14 @@ def page(request: Request, template: str, title: str, status: int = 200, **value
     return HTMLResponse(_templates.get_template(template).render(about | values), status)
 
 
+def status_of(error: ArtstoreError) -> int:
+    """The status of HTTP for an error."""
+    return next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
+
+
 def failed(request: Request, error: ArtstoreError, title: str = "Error") -> HTMLResponse:
     """The page of an error."""
-    status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
-    return page(request, "error.html", title, status, message=str(error), hint=error.hint)
+    return page(request, "error.html", title, status_of(error), message=str(error), hint=error.hint)
 
 
 def absent(request: Request) -> HTMLResponse:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from starlette.routing import Mount, Route
 
+from artstore.backends.storage import FolderStorage
 from artstore.domain.changes import new_change
 from artstore.domain.collection import Path as CollectionPath
 from artstore.domain.digest import BLOB
@@ -25,6 +26,7 @@ from artstore.server.served import Served
 from artstore.server.sessions import Sessions
 from artstore.server.tokens import Tokens
 from artstore.server.tries import Tries
+from artstore.store.logs import Log
 from artstore.store.settings import Settings
 from artstore.web.routes import ROUTES
 from tests.support.addresses import addresses, as_expected, everything, is_closed
@@ -206,6 +208,22 @@ def test_an_error_of_the_store_tells_who_runs_the_server_and_nobody_else(team: T
             answer = damaged.visitor(f"{role.name}{len(patterns)}", role, *patterns).get("/files/local/seen/data/0")
             told = re.search(rb"pack|damaged|[0-9a-f]{12}", answer.body) is not None
             assert answer.status >= 500 and told is (role == Role.ADMIN and not patterns), answer.body
+
+
+def test_what_takes_a_newer_artstore_says_who_can_update_it(team: Team, tmp_path: Path) -> None:
+    shutil.copytree(team.root, tmp_path / ".artifacts")
+    with serving(tmp_path) as server, Team(server) as newer:
+        reader, admin = newer.visitor("reads", Role.READER, "local/seen"), newer.visitor("root", Role.ADMIN)
+        log = Log(FolderStorage(str(tmp_path / ".artifacts")), "refs/local/seen/referring")
+        last = list(log.entries(log.listing()))[-1]
+        log.append(last.number, last.digest, [new_change("sparkle")], host=None, user=None)
+        for who, told in (
+            (reader, b"who runs this server can update it"),
+            (admin, b"&#39;sparkle&#39;, which this artstore"),
+        ):
+            answer = who.get("/artifact/local/seen/referring")
+            assert answer.status == 501 and told in answer.body, answer.body
+            assert who.get("/artifact/local/seen/data").status == 200
 
 
 def test_keys_of_entries_are_for_readers(visitors: dict[str, Visitor]) -> None:
