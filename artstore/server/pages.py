@@ -29,9 +29,10 @@ from artstore.server.asking import body_of
 from artstore.server.audit import Audit
 from artstore.server.patience import late, while_valid
 from artstore.server.proxy import USER
-from artstore.server.seen import ASK, Caches, Seen, Sight
+from artstore.server.seen import ASK, Seen, Sight
 from artstore.server.served import Served
 from artstore.server.sessions import SECONDS, Sessions
+from artstore.server.summaries import Caches
 from artstore.server.tokens import Token
 from artstore.server.tries import TooMany, Tries
 from artstore.web.connections import let_in

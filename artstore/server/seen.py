@@ -5,10 +5,7 @@ given: an object only if it was reached through something that the holder of the
 """
 
 import os
-from array import array
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from threading import Lock
 from typing import Any, BinaryIO, NoReturn, cast
 
 from artstore.domain.changes import LogEntry
@@ -30,11 +27,10 @@ from artstore.domain.run import RunPath, RunState
 from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, FileChange
 from artstore.errors import Damage, DamagedLog, InvalidValue, NoEntry, NotFound, Refused
 from artstore.operations.changing.retention import Kept
-from artstore.operations.finding.caches import CatalogCache, MemoryCache, cache_of, numbers_as_stamps
-from artstore.operations.finding.catalog import Catalog
 from artstore.operations.finding.lookup import Home, Lookup, Version
 from artstore.operations.upkeep.usage import Usage
 from artstore.server.access import Access, log_place
+from artstore.server.summaries import Caches, SeenCatalog
 from artstore.store.large import LargeBlobs
 from artstore.store.metrics import whole_summary
 from artstore.store.objects import ObjectStore
@@ -46,10 +42,6 @@ from artstore.store.settings import Settings
 from artstore.store.store import Store
 from artstore.view import View
 
-_SCOPES = 16
-"""How many summaries are kept, each for all who see the same projects."""
-_READ_AT_ONCE = 8
-"""Logs of a bucket that are read at once."""
 ASK = "ask who runs this server for the role reader"
 
 
@@ -247,35 +239,6 @@ class _SeenStore(Store):
         """Nothing: the store behind it was borrowed."""
 
 
-class Caches:
-    """Summaries of the runs and links that some see: for the same projects they are the same."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[str, dict[str, bytes]] = OrderedDict()
-        self._lock = Lock()
-
-    def of(self, access: Access, store: Store) -> CatalogCache:
-        """The cache for the catalog of what somebody sees: that of a repository on this host if they see all of it.
-
-        The others are in memory only. In a bucket, one listing tells which logs have new entries.
-        """
-        here = cache_of(store.objects.here)
-        if here is not None and access.sees_all:
-            return here
-        with self._lock:
-            kept = self._kept.setdefault(access.scope, {})
-            self._kept.move_to_end(access.scope)
-            while len(self._kept) > _SCOPES:
-                self._kept.popitem(last=False)
-        if here is not None:
-            return MemoryCache(kept, here.stamps, local=here.local, at_once=here.at_once)
-
-        def stamps(kind: str, folders: list[str]) -> "array[int]":
-            return numbers_as_stamps(store.heads([kind]), folders)
-
-        return MemoryCache(kept, stamps, local=False, at_once=_READ_AT_ONCE)
-
-
 class _SeenLookup(Lookup):
     def extras(self, found: Version) -> Extras:
         """The keys that users gave to entries of a version, by path."""
@@ -400,9 +363,9 @@ class Seen(View):
 
     # -- what is known of all --
 
-    def catalog(self, *, damaged: list[Damage] | None = None) -> Catalog:
+    def catalog(self, *, damaged: list[Damage] | None = None) -> SeenCatalog:
         """A summary of the runs and links that are seen. The repository's cache is for those who see all."""
-        return Catalog(self._caches.of(self._sight.access, self._all), self.runs, self.refs, damaged=damaged)
+        return SeenCatalog(self._caches, self._sight.access, self._all, self.runs, self.refs, damaged)
 
     def usage(self, *, damaged: list[Damage] | None = None) -> Usage:
         """The disk use of all. Raises Refused unless all is seen."""

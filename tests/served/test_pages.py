@@ -1,5 +1,6 @@
 """Pages for a team: each page, each role, and whether anybody finds what isn't for them."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -17,13 +18,15 @@ from artstore.domain.collection import Path as CollectionPath
 from artstore.domain.digest import BLOB
 from artstore.domain.roles import Grant, Role
 from artstore.errors import Refused
+from artstore.operations.finding.catalog import Catalog
 from artstore.repository import Repository
 from artstore.server.access import Access
 from artstore.server.audit import Audit
 from artstore.server.pages import Pages
-from artstore.server.seen import Caches, Seen, Sight
+from artstore.server.seen import Seen, Sight
 from artstore.server.served import Served
 from artstore.server.sessions import Sessions
+from artstore.server.summaries import Caches
 from artstore.server.tokens import Tokens
 from artstore.server.tries import Tries
 from artstore.store.logs import Log
@@ -236,6 +239,21 @@ def test_lineage_shows_a_reader_what_is_in_sight_and_an_admin_all(visitors: dict
     seen, all_of_it = (visitors[who].get("/lineage/local/seen/data/0").body.decode() for who in ("reader", "root"))
     assert "second" in seen and "trainer" in seen
     assert "zqsecret" in all_of_it and "zquser" in all_of_it and "second" in all_of_it
+
+
+def test_runs_that_were_read_for_others_are_told_as_if_they_had_been_read_for_oneself(team: Team) -> None:
+    for log in team.root.glob("runs/*/*/*"):
+        os.utime(log, (0, 0))  # what changed lately is read again
+    served, shared = Served(str(team.root), Settings(None)), Caches()
+    for _ in range(2):
+        for patterns in ((), SEEN, ("local/seen",), ("local/zqhidden",), ("local/registry-shared",)):
+            sight = Sight(Access("one", Grant(Role.VIEWER, patterns)), None)
+            with served.store() as store:
+                view = Seen(store, Settings(None), sight, shared)
+                found = view.catalog().all_rows()
+                assert found == Catalog(None, view.runs, view.refs).all_rows(), patterns
+                assert bool(HIDDEN.search(b"".join(found))) is (patterns in ((), ("local/zqhidden",)))
+    served.close()
 
 
 def test_a_link_to_what_is_out_of_sight_is_a_version_of_its_own(visitors: dict[str, Visitor]) -> None:

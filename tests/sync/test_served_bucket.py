@@ -205,6 +205,9 @@ def test_a_list_of_runs_costs_few_requests_of_the_bucket_unless_there_are_new_en
             assert b"r19" in admin.get("/runs").body
             proxy.reset()
             assert b"r19" in admin.get("/runs").body and len(proxy.requests) <= 8
+            proxy.reset()
+            one = team.visitor("one", Role.VIEWER, "local/uncategorized")
+            assert b"r19" in one.get("/runs").body and len(proxy.requests) <= 8, "they were read for others"
             with Repository(str(tmp_path / ".artifacts")) as mine:
                 start(mine.root, id="later").finish(0, {})
                 mine.push("bucket")

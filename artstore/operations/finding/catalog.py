@@ -34,6 +34,10 @@ decoded (40 ms).
 """
 
 
+_Read = Callable[[str, int], tuple[str, bytes]]
+"""Makes the key and row of a log, by its folder and the stamp that it has."""
+
+
 class Edge(NamedTuple):
     """A version that a run used or logged, with the name and number that it had then."""
 
@@ -249,20 +253,9 @@ class Catalog:
         keys, folders = self._run_table.keys, self._run_table.folders
         return sorted((i for i in positions if keys[i]), key=lambda i: (keys[i], folders[i]), reverse=True)
 
-    def _run_row(self, folder: str) -> tuple[str, bytes]:
-        """The key and row of a run, from its log."""
-        told = self._runs.ended(folder) or self._runs.read_folder(folder).plain()
-        edges = [
-            (verb, id, e["entity"], e["project"], e["name"], e["number"], e["type"], e["size"], e["created"])
-            for verb in ("used", "logged")
-            for id, e in told[verb].items()
-        ]
-        owner = "" if told["finished"] else told["owner"]
-        row = (
-            told["started"], *told["path"], told["name"], told["job_type"], told["group"], told["user"], owner,
-            told["finished"], told["deleted"], edges,
-        )  # fmt: skip
-        return "" if told["deleted"] or not told["number"] else told["started"], encode_rows(row)
+    def _run_row(self, folder: str, stamp: int) -> tuple[str, bytes]:
+        """The key and row of a run. `stamp` says which state of its log that is; it is 0 if that isn't known."""
+        return row_of_run(self._runs, folder)
 
     # -- links --
 
@@ -283,7 +276,7 @@ class Catalog:
         """The live links that point to the version with this id."""
         return self._links_by_id.get(id, [])
 
-    def _link_row(self, folder: str) -> tuple[str, bytes]:
+    def _link_row(self, folder: str, stamp: int) -> tuple[str, bytes]:
         """The row of a collection's live links, from its log. It needs no key."""
         state = self._refs.read_folder(folder)
         live = state.live() if state.exists else []
@@ -291,7 +284,7 @@ class Catalog:
 
     # -- the cache --
 
-    def _brought_up(self, kind: str, folders: Iterable[str], read: Callable[[str], tuple[str, bytes]]) -> _Table:
+    def _brought_up(self, kind: str, folders: Iterable[str], read: _Read) -> _Table:
         """The rows of all logs of one kind: from the cache if a log didn't change, else made by `read`."""
         # 1. If the cache has exactly these logs, and none changed, it is right.
         folders = list(folders)
@@ -300,26 +293,27 @@ class Catalog:
         if folders == known.folders and stamps == known.stamps and 0 not in stamps:
             return known
         # 2. Otherwise take each row from the cache, or read the log. A stamp of 0 means: read it again next time.
+        stamps = array("q", (stamp if stamp < now - _YOUNG else 0 for stamp in stamps))
         positions = {folder: i for i, folder in enumerate(known.folders)}
         kept = [positions.get(folder, -1) for folder in folders]
         kept = [
             at if at >= 0 and known.stamps[at] == stamp != 0 else -1 for at, stamp in zip(kept, stamps, strict=True)
         ]
-        changed = [folder for folder, at in zip(folders, kept, strict=True) if at < 0]
+        changed = [(folder, stamp) for folder, stamp, at in zip(folders, stamps, kept, strict=True) if at < 0]
         at_once = 1 if self._cache is None else self._cache.at_once
         with closing(together(partial(self._readable, read), changed, most=at_once)) as made:
             for folder, stamp, at in zip(folders, stamps, kept, strict=True):
                 if at >= 0:
                     table.add(folder, stamp, known.keys[at], known.rows[at])
                 elif (row := next(made)) is not None:
-                    table.add(folder, stamp if stamp < now - _YOUNG else 0, *row)
+                    table.add(folder, stamp, *row)
         self._save(kind, table)
         return table
 
-    def _readable(self, read: Callable[[str], tuple[str, bytes]], folder: str) -> tuple[str, bytes] | None:
-        """The key and row of a log; None if it can't be read and errors are gathered."""
+    def _readable(self, read: _Read, log: tuple[str, int]) -> tuple[str, bytes] | None:
+        """The key and row of a log, by its folder and stamp; None if it can't be read and errors are gathered."""
         try:
-            return read(folder)
+            return read(*log)
         except (Damage, UnsupportedFormat) as error:
             if self._damaged is None:
                 raise
@@ -350,3 +344,19 @@ def decoded_run(row: bytes) -> RunRow:
     """Decode the row of a run."""
     *fields, edges = msgpack.unpackb(row, use_list=False)
     return RunRow._make((*fields, tuple(map(Edge._make, edges))))
+
+
+def row_of_run(runs: Runs, folder: str) -> tuple[str, bytes]:
+    """The key and row of a run, from its log."""
+    told = runs.ended(folder) or runs.read_folder(folder).plain()
+    edges = [
+        (verb, id, e["entity"], e["project"], e["name"], e["number"], e["type"], e["size"], e["created"])
+        for verb in ("used", "logged")
+        for id, e in told[verb].items()
+    ]
+    owner = "" if told["finished"] else told["owner"]
+    row = (
+        told["started"], *told["path"], told["name"], told["job_type"], told["group"], told["user"], owner,
+        told["finished"], told["deleted"], edges,
+    )  # fmt: skip
+    return "" if told["deleted"] or not told["number"] else told["started"], encode_rows(row)

@@ -48,7 +48,7 @@ from artstore.domain.tree import PART, check_root, decode_tree, read_folder, tot
 from artstore.domain.version import decode_version
 from artstore.errors import Damage, InvalidValue, NoEntry
 from artstore.operations.finding.caches import FolderCache
-from artstore.operations.finding.catalog import Catalog, decoded_run
+from artstore.operations.finding.catalog import Catalog, decoded_run, row_of_run
 from artstore.operations.saving.sealing import _history_part
 from artstore.store import index
 from artstore.store.checkouts import Checkouts
@@ -241,11 +241,11 @@ def fuzz_checkpoint(data: bytes) -> None:
 
 
 def fuzz_run_checkpoint(data: bytes) -> None:
-    refs, found = _logs()
+    _, found = _logs()
     _write(f"{seeds.R1.folder}/checkpoint", data)
     told = seeds.folded_run()
     assert encode_rows(found.read(seeds.R1).plain()) == encode_rows(told.plain())
-    row = Catalog(None, found, refs, damaged=None)._run_row(seeds.R1.folder)[1]
+    row = row_of_run(found, seeds.R1.folder)[1]
     assert decoded_run(row).path == str(seeds.R1)
 
 
