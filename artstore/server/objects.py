@@ -147,8 +147,8 @@ def opened(store: Store, digest: Digest) -> Blob:
         raise MissingObject(f"blob {short(digest)} is missing at the server")
     if isinstance(store.storage, Signing) and (address := store.storage.address(blob_path(digest), SECONDS)):
         return Blob(size, address=address)
-    fd, path = store.objects.large.open(digest, size)
-    return Blob(size, open(fd, "rb", buffering=0), path)
+    content = store.objects.large.open(digest, size)
+    return Blob(size, content.as_file(), content.path)
 
 
 def _parts(places: list[tuple[str, list[Row]]]) -> Iterator[tuple[str, list[Row]]]:

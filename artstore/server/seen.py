@@ -31,6 +31,7 @@ from artstore.operations.finding.lookup import Home, Lookup, Version
 from artstore.operations.upkeep.usage import Usage
 from artstore.server.access import Access, log_place
 from artstore.server.summaries import Caches, SeenCatalog
+from artstore.store.content import Content
 from artstore.store.large import LargeBlobs
 from artstore.store.metrics import whole_summary
 from artstore.store.objects import ObjectStore
@@ -180,12 +181,9 @@ class _SeenLarge(_Withheld):
         self._large = large
         self._check = check
 
-    def open(self, digest: Digest, size: int) -> tuple[int, str]:
+    def open(self, digest: Digest, size: int) -> Content:
         self._check(digest)
         return self._large.open(digest, size)
-
-    def verify(self, digest: Digest, fd: int, size: int) -> None:
-        self._large.verify(digest, fd, size)
 
 
 class SeenObjects(ObjectStore):

@@ -7,7 +7,7 @@ from artstore.backends.files import closing_fd, remove_if_there
 from artstore.domain.digest import Digest, short
 from artstore.domain.names import printable
 from artstore.errors import DamagedObject, translated
-from artstore.store.large import HEAL
+from artstore.store.content import HEAL
 from artstore.store.sides import Objects
 
 

@@ -11,8 +11,9 @@ from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, Obje
 from artstore.domain.names import printable
 from artstore.domain.version import VersionRecord, decode_version
 from artstore.errors import DamagedObject, MissingObject, storage_error
+from artstore.store.content import HEAL
 from artstore.store.damage import DamageNotes
-from artstore.store.large import HEAL, LargeBlobs
+from artstore.store.large import LargeBlobs
 from artstore.store.packs import LARGE, Pack, Row
 from artstore.store.packset import PackSet
 from artstore.store.reading import read_rows, read_windows

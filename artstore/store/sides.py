@@ -9,7 +9,7 @@ from artstore.domain.digest import TREE, Digest, ObjectKind
 from artstore.domain.run import RunState
 from artstore.domain.tree import DIRECTORY, PART, Entry, decode_tree
 from artstore.domain.version import VersionRecord
-from artstore.store.large import VerifiedNotes
+from artstore.store.content import Content
 from artstore.store.objects import ObjectStore
 from artstore.store.refs import Refs
 from artstore.store.runs import RunFile, Runs
@@ -18,16 +18,12 @@ from artstore.store.runs import RunFile, Runs
 class LargeObjects(Protocol):
     """The large blobs of a place. The methods are documented in `LargeBlobs`."""
 
-    @property
-    def verified(self) -> VerifiedNotes: ...
     def sizes(self, digests: list[Digest]) -> dict[Digest, int]: ...
     def readable(self, digests: Set[Digest]) -> dict[Digest, int]: ...
-    def open(self, digest: Digest, size: int) -> tuple[int, str]: ...
+    def open(self, digest: Digest, size: int) -> Content: ...
     def copy(
         self, digest: Digest, size: int, target: int, advance: Callable[[int], None], *, there: int | None = None
     ) -> tuple[Digest, int]: ...
-    def verify(self, digest: Digest, fd: int, size: int) -> None: ...
-    def hash(self, digest: Digest, fd: int, size: int) -> None: ...
 
 
 class Objects(Protocol):

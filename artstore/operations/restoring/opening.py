@@ -1,7 +1,6 @@
 """Opening one file of a version. Its whole content is checked before the first byte can be read."""
 
 import io
-import os
 from typing import BinaryIO
 
 from artstore.domain.digest import BLOB
@@ -21,15 +20,13 @@ def open_file(objects: Objects, entry: Entry) -> BinaryIO:
         raise InvalidValue(f"'{printable(name)}' is a folder")
     if size < LARGE:
         return io.BytesIO(objects.read(BLOB, digest))
-    fd, _ = objects.large.open(digest, size)
+    content = objects.large.open(digest, size)
     try:
-        objects.large.verify(digest, fd, size)
-        os.lseek(fd, 0, os.SEEK_SET)
+        content.verify()
+        return content.as_file()
     except BaseException:
-        os.close(fd)
+        content.close()
         raise
-    # With a buffer size, `open` doesn't ask whether this is a terminal: that would be one more system call.
-    return open(fd, "rb", buffering=io.DEFAULT_BUFFER_SIZE)
 
 
 def _referenced(entry: Entry) -> BinaryIO:

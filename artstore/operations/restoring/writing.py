@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from artstore.backends.confined import CREATE, create_file
-from artstore.backends.files import clone, closing_fd, copy_hashed, copy_windows, write_fully
+from artstore.backends.files import closing_fd, write_fully
 from artstore.domain.digest import BLOB, Digest
 from artstore.domain.names import is_protected, printable
 from artstore.domain.tree import DIRECTORY, EXECUTABLE, REFERENCE, Entry, Read, read_folder
 from artstore.errors import DamagedObject, InvalidValue, MissingObject
 from artstore.operations.restoring.options import Restore
 from artstore.progress import Monitor
+from artstore.store.content import Content, FileContent
 from artstore.store.large import BLOBS
 from artstore.store.packs import LARGE
 from artstore.store.sides import Objects
@@ -152,46 +153,49 @@ class FileWriter:
     def _write_large(self, fd: int, path: bytes, entry: Entry, name: bytes) -> None:
         """Link a large file, or begin to copy it in a thread. Raises if its blob is missing or damaged."""
         try:
-            source, where = self._objects.large.open(entry[3], entry[2])
+            content = self._objects.large.open(entry[3], entry[2])
         except (MissingObject, DamagedObject) as error:
             raise type(error)(f"'{printable(path + entry[0])}' can't be restored: {error}", hint=_WITHOUT) from error
         try:
             # An executable file is copied: the store's file isn't executable.
-            here, linkable = self._objects.here, self._link != "copy" and entry[1] != EXECUTABLE
-            if here is not None and linkable and where.startswith(f"{BLOBS}/"):
-                self._objects.large.verify(entry[3], source, entry[2])
-                if self._make_link(fd, path, entry, name, source, here.path(where)):
-                    self._monitor.advance(0, entry[2])
-                    return
+            if (
+                self._link != "copy"
+                and entry[1] != EXECUTABLE
+                and isinstance(content, FileContent)
+                and self._link_to(content, fd, path, name)
+            ):
+                self._monitor.advance(0, entry[2])
+                content.close()
+                return
             target = create_file(fd, name, entry[1] == EXECUTABLE)
         except BaseException:
-            os.close(source)
+            content.close()
             raise
         if self._pool is None:
             from concurrent.futures import ThreadPoolExecutor  # takes 6 ms to load, needed for large files only
 
             self._pool = ThreadPoolExecutor(2)
-        self._pending.append(self._pool.submit(self._copy_large, source, target, path, entry))
+        self._pending.append(self._pool.submit(self._copy_large, content, target, path + entry[0]))
         if len(self._pending) > _PENDING:
             self._pending.pop(0).result()
 
-    def _make_link(self, fd: int, path: bytes, entry: Entry, name: bytes, source: int, full: str) -> bool:
-        """Link to the store's own file, and close `source`. Returns False, and does neither, if a copy is needed."""
+    def _link_to(self, content: FileContent, fd: int, path: bytes, name: bytes) -> bool:
+        """Link to the store's own file. Returns False, and does nothing, if a copy is needed."""
+        here = self._objects.here
+        if here is None or not content.path.startswith(f"{BLOBS}/"):
+            return False
+        content.verify()
+        full = here.path(content.path)
         if self._link == "symlink":
             os.symlink(self._target(path, full), name, dir_fd=fd)
-        else:
-            before = os.fstat(source)
-            known = self._objects.large.verified.holds(entry[3], before)
-            try:
+            return True
+        try:
+            with content.linking():
                 os.link(full, name, dst_dir_fd=fd, follow_symlinks=False)
-            except OSError as error:
-                if error.errno in (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP):
-                    return False  # another file system, or too many links: copy it
-                raise
-            after = os.fstat(source)
-            if known and (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns):
-                self._objects.large.verified.note([(entry[3], after)])  # only the link changed its ctime
-        os.close(source)
+        except OSError as error:
+            if error.errno in (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP):
+                return False  # another file system, or too many links: copy it
+            raise
         return True
 
     def _target(self, path: bytes, full: str) -> str:
@@ -202,31 +206,12 @@ class FileWriter:
             return full
         return os.path.relpath(os.path.join(store, os.path.relpath(full, self._objects.storage.root)), folder)
 
-    def _copy_large(self, source: int, target: int, path: bytes, entry: Entry) -> None:
-        """Copy a large file, and close both descriptors. Unless its blob was verified before, hash it."""
-        with closing_fd(source), closing_fd(target):
-            if self._objects.large.verified.holds(entry[3], os.fstat(source)):
-                self._copy_verified(source, target, entry[2])
-            else:
-                digest = copy_hashed(
-                    source, target, entry[2], own=source, advance=lambda n: self._monitor.advance(0, n)
-                )
-                if digest != entry[3]:
-                    self._objects.large.hash(entry[3], source, entry[2])  # raises if the store's copy is damaged
-                    hint = "run the same command again"
-                    raise DamagedObject(f"'{printable(path + entry[0])}' was not copied correctly", hint=hint)
-                self._objects.large.verified.note([(entry[3], os.fstat(source))])
-
-    def _copy_verified(self, source: int, target: int, size: int) -> None:
-        if clone(source, target):
-            self._monitor.advance(0, size)
-            return
-        done = 0
-        for offset, count in copy_windows(source, target, size):
-            done = offset + count
-            self._monitor.advance(0, count)
-        if done != size:
-            raise DamagedObject("a stored blob ended early while it was copied", hint=_WITHOUT)
+    def _copy_large(self, content: Content, target: int, path: bytes) -> None:
+        """Write a large file, and close both."""
+        with content, closing_fd(target):
+            if not content.copy_to(target, lambda n: self._monitor.advance(0, n)):
+                hint = "run the same command again"
+                raise DamagedObject(f"'{printable(path)}' was not copied correctly", hint=hint)
 
     def finish(self) -> None:
         """Wait until all files are written. Raises the error of one that failed."""

@@ -1,6 +1,5 @@
 """fsck: checking that everything that should be stored is stored, and right."""
 
-import os
 import re
 from collections.abc import Callable, Set
 from functools import cached_property
@@ -376,8 +375,7 @@ class Fsck:
                 if digest in self.wrong:  # the damaged file may still be in place, if it could not be moved
                     self._objects.large.check(digest, size)
                     return True
-                fd, _ = self._objects.large.open(digest, size)
-                os.close(fd)
+                self._objects.large.open(digest, size).close()
             else:
                 self._objects.read(kind, digest)
         except ArtstoreError:

@@ -15,7 +15,8 @@ from artstore.backends.served.client import Client, CutOff, Sent, query
 from artstore.domain.digest import BLOB, Digest, ObjectKind, short
 from artstore.domain.wire import Through
 from artstore.errors import Damage, DamagedObject, MissingObject, NotFound, translated
-from artstore.store.large import VerifiedNotes
+from artstore.store.content import Content, FileContent
+from artstore.store.verified import VerifiedNotes
 
 _WAITS = (0.3, 1.0, 3.0)
 """Seconds before what is left of a blob is asked for again."""
@@ -35,7 +36,6 @@ class ServedLarge:
     def __init__(self, client: Client, objects: Asked) -> None:
         self._client = client
         self._objects = objects
-        self.verified = VerifiedNotes(None)
         self._holders: dict[Digest, tuple[str, str | None]] = {}
         """the version, or the log, through which each blob is asked for"""
 
@@ -134,29 +134,19 @@ class ServedLarge:
         with self._client.elsewhere(location, start) as answer:
             yield answer
 
-    def open(self, digest: Digest, size: int) -> tuple[int, str]:
-        """(descriptor, path) of a downloaded blob, checked, in a file without a name. The path is empty."""
+    def open(self, digest: Digest, size: int) -> Content:
+        """A blob that was downloaded into a file without a name, and checked."""
         with tempfile.TemporaryFile(buffering=0) as file:
             if self.copy(digest, size, file.fileno(), lambda n: None) != (digest, size):
-                raise self._wrong(digest)
-            fd = os.dup(file.fileno())
-        os.lseek(fd, 0, os.SEEK_SET)
-        return fd, ""
+                raise DamagedObject(f"{self._client.what} sent blob {short(digest)} with other bytes than it has")
+            return _Downloaded(os.dup(file.fileno()), digest, path="", notes=VerifiedNotes(None), aside=lambda *_: None)
 
     def read(self, digest: Digest, size: int) -> bytes:
         """A large blob, checked."""
-        fd, _ = self.open(digest, size)
-        try:
-            return os.pread(fd, size, 0)
-        finally:
-            os.close(fd)
+        with self.open(digest, size) as content:
+            return content.read(0, size)
 
-    def verify(self, digest: Digest, fd: int, size: int) -> None:
-        """Do nothing: what `open` returns was hashed."""
 
-    def hash(self, digest: Digest, fd: int, size: int) -> None:
-        """Raise DamagedObject: what `open` returned was right, and isn't any more."""
-        raise self._wrong(digest)
-
-    def _wrong(self, digest: Digest) -> DamagedObject:
-        return DamagedObject(f"{self._client.what} sent blob {short(digest)} with other bytes than it has")
+class _Downloaded(FileContent):
+    def verify(self) -> None:
+        """Nothing: it was hashed when it arrived."""

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgpack
 
-from artstore.backends.descriptors import read_at
-from artstore.backends.files import closing_fd
 from artstore.backends.served.client import Sent
 from artstore.backends.served.storage import ServedStorage
 from artstore.domain.codec import MAX_BYTES
 from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, ObjectKind, digest_of, short
 from artstore.domain.version import MAX_VERSION
 from artstore.domain.wire import MOST_WANTED
-from artstore.errors import Conflict, Damage, InvalidValue, MissingObject, UnknownOutcome, translated
+from artstore.errors import Conflict, Damage, InvalidValue, MissingObject, UnknownOutcome
 from artstore.store.packs import LARGE
 from artstore.store.served.objects import ServedObjects
 from artstore.store.sides import Objects
@@ -163,15 +161,14 @@ class ServedTransaction:
         self, source: Objects, digest: Digest, size: int, advance: Callable[[int], None], there: int | None
     ) -> str:
         """Send a large blob of another place. Any thread may call this. Raises DamagedObject if it is damaged there."""
-        fd, _ = source.large.open(digest, size)
-        with closing_fd(fd):
+        with source.large.open(digest, size) as content:
             sent = 0
 
             def pieces() -> Iterator[bytes]:
                 nonlocal sent
                 advance(-sent)  # a request that is made again begins anew
                 sent = 0
-                while piece := _piece_at(fd, sent, min(_PIECE, size - sent)):
+                while piece := content.read(sent, min(_PIECE, size - sent)):
                     sent += len(piece)
                     advance(len(piece))
                     yield piece
@@ -180,7 +177,7 @@ class ServedTransaction:
             try:
                 self._storage.client.do("PUT", f"{self._path}/blobs/{digest.hex()}", put, (200, 201, 204))
             except Damage:
-                source.large.hash(digest, fd, size)  # raises if it is damaged at its source
+                content.check()  # raises if it is damaged at its source
                 raise
         return ""
 
@@ -203,8 +200,3 @@ class ServedTransaction:
             self._storage.client.json("POST", f"{self._path}/ensure")
         except Conflict as error:
             raise MissingObject(error.message, hint=error.hint) from error
-
-
-def _piece_at(fd: int, offset: int, length: int) -> bytes:
-    with translated("read a blob that is sent"):
-        return read_at(fd, offset, length)

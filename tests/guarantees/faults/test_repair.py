@@ -201,15 +201,15 @@ def test_what_could_not_be_read_at_first_is_hashed_again_before_all_is_called_we
     leave_only(stored, "remote")
     DAMAGES["flip"](OBJECTS["large blob"](stored))
     DAMAGES["flip"](OBJECTS["pack object"](stored))  # something that is mended, so that there is a later check
-    hash, failed = LargeBlobs.hash, list[Digest]()
+    check, failed = LargeBlobs.check, list[Digest]()
 
-    def failing_once(self: LargeBlobs, digest: Digest, fd: int, size: int) -> None:
+    def failing_once(self: LargeBlobs, digest: Digest, size: int) -> None:
         if not failed:
             failed.append(digest)
             raise StorageError("input/output error")
-        hash(self, digest, fd, size)
+        check(self, digest, size)
 
-    monkeypatch.setattr(LargeBlobs, "hash", failing_once)
+    monkeypatch.setattr(LargeBlobs, "check", failing_once)
     assert sum("stored again" in line for line in repair(stored)) == 2
 
 

@@ -52,7 +52,6 @@ from artstore.operations.finding.catalog import Catalog, decoded_run, row_of_run
 from artstore.operations.saving.sealing import _history_part
 from artstore.store import index
 from artstore.store.checkouts import Checkouts
-from artstore.store.large import VerifiedNotes
 from artstore.store.layout import check_format
 from artstore.store.logs import check_of, decode_checkpoint, decode_entry, encode_checkpoint
 from artstore.store.metrics import rows_of, whole_rows
@@ -61,6 +60,7 @@ from artstore.store.refs import Refs
 from artstore.store.runs import Runs, may_live
 from artstore.store.settings import KEYS, Settings
 from artstore.store.statcache import StatCache
+from artstore.store.verified import VerifiedNotes
 from artstore.sync.notes import Tracking
 from tests.guarantees.fuzz import seeds
 

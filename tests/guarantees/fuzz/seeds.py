@@ -21,7 +21,7 @@ from artstore.domain.digest import BLOB, TREE, VERSION, Digest, digest_of, pack_
 from artstore.domain.tree import encode_folder
 from artstore.domain.version import VersionRecord
 from artstore.operations.finding.catalog import _Table
-from artstore.store import index, large
+from artstore.store import index, verified
 from artstore.store.layout import new_format
 from artstore.store.logs import check_of, decode_entry, encode_checkpoint, with_author
 from artstore.store.packs import FOOTER, HEADER, MAGIC, PackWriter, known_index
@@ -241,7 +241,7 @@ def checkout_notes() -> list[bytes]:
 
 
 def verified_notes() -> list[bytes]:
-    return [large._NOTE.pack(DIGEST, 1, 2, 3, 4, 5) * 2]
+    return [verified._NOTE.pack(DIGEST, 1, 2, 3, 4, 5) * 2]
 
 
 def tables() -> list[bytes]:
