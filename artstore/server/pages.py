@@ -139,7 +139,8 @@ class Pages:
 
     def _permitted(self, route: PageRoute, request: Request, sight: Sight) -> Response:
         with self._served.store() as store:
-            request.state.seen = Seen(store, self._served.settings, sight, self._caches)
+            downloads = _is_given(route)
+            request.state.seen = Seen(store, self._served.settings, sight, self._caches, downloads=downloads)
             _check(route, sight, None if route.projects is None else route.projects(request))
             return route.answer(request)
 

@@ -5,6 +5,7 @@ given: an object only if it was reached through something that the holder of the
 """
 
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO, NoReturn, cast
 
@@ -25,16 +26,19 @@ from artstore.domain.revealing import tells_content
 from artstore.domain.roles import Grant
 from artstore.domain.run import RunPath, RunState
 from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, FileChange
+from artstore.domain.wording import human
 from artstore.errors import Damage, DamagedLog, InvalidValue, NoEntry, NotFound, Refused
 from artstore.operations.changing.retention import Kept
 from artstore.operations.finding.lookup import Home, Lookup, Version
 from artstore.operations.upkeep.usage import Usage
 from artstore.server.access import Access, log_place
+from artstore.server.space import check_space
 from artstore.server.summaries import Caches, SeenCatalog
 from artstore.store.content import Content
 from artstore.store.large import LargeBlobs
 from artstore.store.metrics import whole_summary
 from artstore.store.objects import ObjectStore
+from artstore.store.packs import LARGE
 from artstore.store.packset import PackSet
 from artstore.store.refs import Refs
 from artstore.store.runfiles import file_at
@@ -43,6 +47,8 @@ from artstore.store.settings import Settings
 from artstore.store.store import Store
 from artstore.view import View
 
+_FETCHED = 64 << 20
+"""Bytes of the largest file that is fetched from a bucket to show some of it: each visitor has it fetched again."""
 ASK = "ask who runs this server for the role reader"
 
 
@@ -250,7 +256,10 @@ class _SeenLookup(Lookup):
 class Seen(View):
     """A view of a repository as somebody sees it, for one request."""
 
-    def __init__(self, store: Store, settings: Settings, sight: Sight, caches: Caches) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, sight: Sight, caches: Caches, *, downloads: bool = False
+    ) -> None:
+        """`downloads`: the request is for a whole file, and not for a page that shows some of it."""
         seen = _SeenStore(store, settings, sight)
         super().__init__(seen, settings)
         self.lookup = _SeenLookup(seen.refs, seen.objects, settings)
@@ -258,6 +267,7 @@ class Seen(View):
         self._all = store
         self._sight = sight
         self._caches = caches
+        self._downloads = downloads
 
     def opens(self, entity: str, project: str) -> bool:
         """Whether pages show what is in files of a project."""
@@ -313,6 +323,11 @@ class Seen(View):
         """Open a file. Raises Refused if it may not be, and for a reference: a server opens nothing that others name."""
         if entry.kind == REFERENCE:
             raise Refused("a server opens no references: whoever gets the version opens them")
+        if self._all.storage.distant and entry.size >= LARGE:
+            if entry.size > _FETCHED and not self._downloads:
+                what = f"a file of {human(entry.size)} isn't fetched from its bucket for a page"
+                raise Refused(what, hint="download it")
+            check_space(tempfile.gettempdir(), entry.size)
         return super().open(entry)
 
     # -- runs --

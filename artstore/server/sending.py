@@ -3,7 +3,6 @@
 import math
 import os
 import secrets
-import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,9 +17,10 @@ from artstore.backends.files import closing_fd, remove_if_there
 from artstore.domain.digest import BLOB, KIND_NAMES, Digest, ObjectKind, digest_of, short
 from artstore.domain.names import printable
 from artstore.domain.wire import MOST_TOGETHER
-from artstore.errors import Damage, InvalidValue, NoSpace, NotFound, Refused, storage_error
+from artstore.errors import Damage, InvalidValue, NotFound, Refused, storage_error
 from artstore.server.reach import Digests
 from artstore.server.served import Served
+from artstore.server.space import check_space
 from artstore.server.tries import Busy
 from artstore.store.packs import LARGE
 from artstore.store.store import Store
@@ -38,8 +38,6 @@ _MOST_STAGED = 1 << 40
 """Bytes that one transaction may send."""
 _MOST_HELD = 256 << 20
 """Bytes of the sets of what one transaction may rely on: of eight million objects."""
-_RESERVE = 256 << 20
-"""Bytes that stay free: without space for the audit, nobody could read either."""
 _GATHERED = 4 << 20
 """Bytes of a large blob that are written and hashed at once, in another thread."""
 
@@ -79,8 +77,7 @@ class Sending:
         """Count bytes that arrive. Raises Refused if they are too many, NoSpace if the disk is nearly full."""
         if self.bytes + size > _MOST_STAGED:
             raise Refused(f"one transaction may send {_MOST_STAGED} bytes", hint="push fewer versions at once")
-        if shutil.disk_usage(self._staging).free - size < _RESERVE:
-            raise NoSpace("the server's disk is nearly full", hint="who runs this server can make space")
+        check_space(self._staging, size)
         self.bytes += size
 
     def add(self, objects: Iterator[tuple[int, memoryview]]) -> int:

@@ -16,7 +16,7 @@ from artstore.api.tables.file import read_table
 from artstore.api.tables.grouped import read_group
 from artstore.api.tables.naming import is_group, is_table
 from artstore.domain.names import printable
-from artstore.errors import Damage, InvalidValue
+from artstore.errors import Damage, InvalidValue, Refused
 from artstore.web.media import Media, Shown, is_media, items_of
 from artstore.web.render import ROWS, Rows, as_json, fragment, number_in, page_of, printed, text_in
 from artstore.web.sources import Source, StoredFile, folder_of, rendered_beside
@@ -75,7 +75,14 @@ class Preview(NamedTuple):
 
 
 def preview(request: Request, source: Source, file: StoredFile) -> Preview:
-    """The preview of a file."""
+    """The preview of a file. One that isn't opened for a page has a note that says why."""
+    try:
+        return _preview(request, source, file)
+    except Refused as error:
+        return Preview("none", None, f"No preview: {error}.")
+
+
+def _preview(request: Request, source: Source, file: StoredFile) -> Preview:
     path = file.path
     if is_table(path) or is_group(path):
         try:

@@ -19,7 +19,7 @@ from tests.support.folders import make_tree
 from tests.support.served import Asking, Server, serving
 
 SETUP = """
-from artstore.server import application, sending
+from artstore.server import application, space
 application._EXPIRE_EVERY = 0.2
 """
 LISTS = b"[]," * (2 << 20) + b"[]"
@@ -82,7 +82,7 @@ def test_a_transaction_of_a_revoked_token_ends_and_lets_collectors_go_on(server:
 
 
 def test_a_nearly_full_disk_takes_nothing_more_and_is_still_read(folder: Path) -> None:
-    with serving(folder, setup=f"{SETUP}\nsending._RESERVE = 1 << 60") as server:
+    with serving(folder, setup=f"{SETUP}\nspace._RESERVE = 1 << 60") as server:
         ann = server.token("ann", Role.WRITER, "local/vision")
         transaction = ann.begin()
         status, told = ann.send(transaction, (BLOB, b"small"))

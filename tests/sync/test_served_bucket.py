@@ -108,11 +108,35 @@ def test_a_large_file_comes_from_the_bucket_by_an_address_for_a_minute(
 def test_a_nearly_full_disk_of_the_server_takes_nothing_for_a_bucket_either(tmp_path: Path, bucket: Bucket) -> None:
     two_projects(tmp_path)
     bucket.fill(tmp_path / ".artifacts")
-    with bucket.served(tmp_path, "from artstore.server import sending\nsending._RESERVE = 1 << 60") as served:
+    setup = "from artstore.server import space\nspace._RESERVE = 1 << 60"
+    with bucket.served(tmp_path, setup) as served, Team(served) as team:
         ann = served.token("ann", Role.WRITER)
+        assert team.visitor("reads", Role.READER).get("/raw/local/vision/data/0?path=big.bin").status == 503
         status, told = ann.send(ann.begin(), (BLOB, b"small"))
         assert (status, told["error"]) == (503, "the server's disk is nearly full")
         assert ann.entries("refs/local/vision/data")
+
+
+def test_a_page_fetches_no_large_file_from_the_bucket_unless_somebody_downloads_it(
+    tmp_path: Path, server: SeaweedFS, bucket: Bucket
+) -> None:
+    with Repository.init(str(tmp_path / ".artifacts")) as mine:
+        mine.put(str(make_tree(tmp_path / "data", {"large.txt": LARGE, "less.txt": LARGE[: 3 << 19]})), "p/data")
+    with S3Proxy(server.endpoint) as proxy:
+        bucket = Bucket(server, tmp_path.name, proxy.endpoint)
+        bucket.fill(tmp_path / ".artifacts")
+        setup = "from artstore.server import seen\nseen._FETCHED = 2 << 20"
+        with bucket.served(tmp_path, setup) as served, Team(served) as team:
+            reader = team.visitor("reads", Role.READER)
+            assert b"weights" in reader.get("/files/local/p/data/0?path=less.txt").body
+            proxy.reset()
+            shown = reader.get("/files/local/p/data/0?path=large.txt").body
+            assert b"No preview: a file of 2.3 MiB isn&#39;t fetched from its bucket for a page." in shown
+            assert b"/raw/local/p/data/0?path=large.txt" in shown
+            assert reader.get("/play/local/p/data/0?path=large.txt").status == 403
+            assert not [path for method, path, _ in proxy.requests if method == "GET" and "/objects/blobs/" in path]
+            assert reader.get("/raw/local/p/data/0?path=large.txt").body == LARGE
+            assert [path for method, path, _ in proxy.requests if method == "GET" and "/objects/blobs/" in path]
 
 
 def test_what_another_host_serves_is_not_served_again(cli: Cli, repo: Repository) -> None:
