@@ -1,7 +1,8 @@
-"""Descriptors that stay open while other code of the process runs, which may close them or use their number again."""
+"""Descriptors: how many there may be, and those that other code of the process may close, or use their numbers again."""
 
 import errno
 import os
+import resource
 import sys
 from collections.abc import Callable
 from mmap import ACCESS_READ, mmap
@@ -9,6 +10,8 @@ from typing import NamedTuple
 
 _TOGETHER = 1 << 16
 """Bytes that are written at once."""
+_PLENTY = 1 << 16
+"""Open files that are enough for whatever we do."""
 
 
 class OpenFile(NamedTuple):
@@ -91,6 +94,20 @@ class RangeReader:
 
     def close(self) -> None:
         self.file.close()
+
+
+def most_open() -> int:
+    """How many files and connections this process may have open: at most 65,536 count."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _PLENTY if soft == resource.RLIM_INFINITY else min(soft, _PLENTY)
+
+
+def allow_more_open() -> None:
+    """Let this process have as many files and connections open as it may allow itself."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _PLENTY if hard == resource.RLIM_INFINITY else min(hard, _PLENTY)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def read_at(fd: int, offset: int, length: int) -> bytes:

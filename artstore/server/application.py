@@ -19,6 +19,7 @@ from artstore.server import hub
 from artstore.server.access import Access
 from artstore.server.asking import told
 from artstore.server.audit import Audit
+from artstore.server.connections import ServedConnection
 from artstore.server.pages import Pages
 from artstore.server.patience import Patient, Room, late, while_valid
 from artstore.server.protocol import OPERATIONS, About, Asker, Operation, Parts
@@ -79,8 +80,9 @@ class Door:
 
     @contextmanager
     def _counted(self, name: str) -> Iterator[None]:
-        if self._under_way[name] >= _UNDER_WAY:
-            raise Busy(f"{_UNDER_WAY} requests with this token are under way", _SOON)
+        most = min(_UNDER_WAY, ServedConnection.room() // 4)
+        if self._under_way[name] >= most:
+            raise Busy(f"{most} requests with this token are under way", _SOON)
         self._under_way[name] += 1
         try:
             yield

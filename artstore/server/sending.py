@@ -25,6 +25,7 @@ from artstore.server.tries import Busy
 from artstore.store.packs import LARGE
 from artstore.store.store import Store
 from artstore.store.transaction import Transaction
+from artstore.web.connections import share_of_descriptors
 
 IDLE = 600.0
 """Seconds without a request after which a transaction ends."""
@@ -189,9 +190,9 @@ class Sendings:
         self._open: dict[str, Sending] = {}
 
     def begin(self, author: str) -> Sending:
-        """Begin a transaction. If the token has too many, the one that has been idle longest ends.
+        """Begin a transaction. If the token has too many, or all together, its own that has been idle longest ends.
 
-        Raises Busy if all of them are in use, or were a moment ago.
+        Raises Busy if all of its own are in use, or were a moment ago.
         """
         self.expire()
         with self._lock:
@@ -211,14 +212,15 @@ class Sendings:
         return sending
 
     def _most_idle(self, author: str) -> Sending | None:
-        """The transaction that ends so that a token may begin another; None if it may have one more. Raises Busy."""
+        """The transaction that ends so that its token may begin another; None if there may be one more. Raises Busy."""
         own = [one for one in self._open.values() if one.author == author]
-        if len(own) < _MOST:
+        if len(own) < _MOST and len(self._open) < share_of_descriptors(8):
             return None
         asked, id = min(((one.asked, one.id) for one in own if not one.under_way), default=(math.inf, ""))
         wait = min(asked + _SPARED - time.monotonic(), _SPARED)
         if wait > 0:
-            raise Busy(f"'{author}' has {_MOST} pushes under way", math.ceil(wait))
+            what = f"'{author}' has {_MOST}" if len(own) >= _MOST else "there are too many"
+            raise Busy(f"{what} pushes under way", math.ceil(wait))
         return self._open[id]
 
     @contextmanager

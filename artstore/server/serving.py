@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import uvicorn
 
+from artstore.backends.descriptors import allow_more_open
 from artstore.backends.storage import FolderStorage
 from artstore.domain.roles import PROTECTED, pattern_of
 from artstore.errors import InvalidValue, Refused
@@ -18,7 +19,7 @@ from artstore.server.proxy import SOCKET, Proxied, header_named, proxy_at
 from artstore.server.served import Served
 from artstore.server.tokens import Tokens
 from artstore.store.settings import Settings
-from artstore.web.connections import BACKLOG
+from artstore.web.connections import accepted_at_once
 from artstore.web.guard import Application
 
 _GRACE = 10
@@ -81,13 +82,14 @@ class Serving:
             raise Refused(f"{place.host} can be reached from other hosts, and there is no token yet", hint=hint)
         if self._proxy_user and not proxy:
             raise InvalidValue("a header with the user's name is taken from a proxy only", hint="--proxy names it")
+        allow_more_open()
         with listening(place, group) as listener:
             told(place.shown(listener))
             served: Application = application(self._parts, self._tokens, self._audit, self._previews)
             config = uvicorn.Config(
                 Proxied(served, proxy, self._proxy_user), log_level="error", access_log=False,
                 proxy_headers=False,  # uvicorn takes the word of whoever is on this host
-                server_header=False, ws="none", http=ServedConnection, backlog=BACKLOG,
+                server_header=False, ws="none", http=ServedConnection, backlog=accepted_at_once(),
                 timeout_graceful_shutdown=_GRACE,
             )  # fmt: skip
             gc.freeze()  # else Python looks for cycles in all that was loaded, over and over: a tenth of a push

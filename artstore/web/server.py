@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from artstore.api.handles import opened
 from artstore.errors import ArtstoreError
-from artstore.web.connections import BACKLOG, Connection, Listener
+from artstore.web.connections import Connection, Listener, accepted_at_once
 from artstore.web.guard import Application, Guard
 from artstore.web.render import absent, failed, page
 from artstore.web.routes import ROUTES, STATIC
@@ -76,7 +76,13 @@ def serve(root: str, port: int | None, *, browser: bool, told: Callable[[str], N
             webbrowser.open(address)
         pages = application(root, secret, f"artstore-{port}")
         config = uvicorn.Config(
-            pages, log_level="error", access_log=False, server_header=False, ws="none", http=Connection, backlog=BACKLOG
+            pages,
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            ws="none",
+            http=Connection,
+            backlog=accepted_at_once(),
         )
         uvicorn.Server(config).run(sockets=[listener])
 

@@ -120,6 +120,19 @@ def test_many_requests_of_one_token_keep_no_other_out(server: Server, member: As
     assert other.get("")[0] == 200
 
 
+def test_many_idle_connections_of_one_token_keep_no_other_out(server: Server, member: Asking) -> None:
+    other = server.token("eve", Role.READER)
+    asked = f"GET /v1 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {other.secret}\r\n\r\n".encode()
+    with ExitStack() as stack:
+        for _ in range(2 * MOST):
+            one = stack.enter_context(connected(server))
+            one.sendall(asked)
+            assert one.recv(100).startswith(b"HTTP/1.1 200")
+        for _ in range(5):
+            assert member.get("")[0] == 200
+        assert descriptors(server) < 2.5 * MOST
+
+
 def test_nobody_has_more_than_a_share_of_a_room() -> None:
     async def main() -> list[str]:
         room, order = Room(8), list[str]()
