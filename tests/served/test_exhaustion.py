@@ -1,10 +1,13 @@
 """What a server keeps for its clients is bounded: memory, disk, and transactions that nobody ends."""
 
+import http.client
 import re
 import time
 from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import pytest
@@ -68,6 +71,53 @@ def test_requests_that_unfold_take_little_memory(server: Server, writer: Asking)
         body = b"\xdd\x00\x60\x00\x00" + values * (6 << 20)
         assert writer.ask("POST", f"/transactions/{transaction}/objects", body)[0] == 422
     assert most_memory(server) - before < 400_000
+
+
+def wanted(count: int, path: str) -> Iterator[bytes]:
+    """The JSON of a request for this many objects, in pieces."""
+    key = {"/objects": "digests", "/held": "digests", "/heads": "under", "/entries": "logs"}[path]
+    yield f'{{"through": [["refs/local/vision/data", []]], "{key}": ["{"0" * 64}"'.encode()
+    block = b"".join(b',"%064x"' % number for number in range(1000))
+    for left in range(count - 1, 0, -1000):
+        yield block[: 67 * left]
+    yield b"]}"
+
+
+@pytest.mark.parametrize("path", ["/objects", "/held", "/heads", "/entries"])
+def test_a_list_of_ten_million_digests_is_refused_before_it_is_in_memory(
+    server: Server, writer: Asking, path: str
+) -> None:
+    where = f"/transactions/{writer.begin()}/held" if path == "/held" else path
+    before = most_memory(server)
+    declared, found = len(b"".join(wanted(1, path))) + 67 * 9_999_999, list[tuple[int, bytes]]()
+    for headers in ({"Content-Length": str(declared)}, {"Transfer-Encoding": "chunked"}):
+        connection = http.client.HTTPConnection(urlsplit(writer.url).netloc, timeout=60)
+        with closing(connection):
+            told = headers | {"Authorization": f"Bearer {writer.secret}"}
+            with suppress(BrokenPipeError, ConnectionResetError):  # it is answered before all has arrived
+                connection.request("POST", f"/v1{where}", wanted(10_000_000, path), told, encode_chunked=True)
+            with suppress(ConnectionResetError):
+                answer = connection.getresponse()
+                found.append((answer.status, answer.read()))
+    assert found and all(status == 413 and b"at most 8388608 are read" in told for status, told in found), found
+    assert most_memory(server) - before < 60_000
+    assert writer.get("")[0] == 200
+
+
+@pytest.mark.long
+def test_ten_million_digests_in_a_thousand_requests_take_no_more_memory_than_in_one(
+    server: Server, writer: Asking
+) -> None:
+    transaction, before = writer.begin(), 0
+    for turn in range(1000):
+        digests = [f"{turn * 10_000 + number:064x}" for number in range(10_000)]
+        held = writer.post(
+            f"/transactions/{transaction}/held", through=[["refs/local/vision/data", []]], digests=digests
+        )
+        assert held == (200, [["end"]])
+        before = before or most_memory(server)
+    assert writer.ask("POST", "/objects", b"".join(wanted(10_000, "/objects")))[0] == 400
+    assert most_memory(server) - before < 30_000
 
 
 def test_a_transaction_of_a_revoked_token_ends_and_lets_collectors_go_on(server: Server) -> None:
