@@ -23,6 +23,10 @@ _OF_STATUS = {
 }  # fmt: skip
 
 
+class Foreign(errors.NotFound):
+    """An answer that isn't from `artstore serve`, but from something in front of it, or from another server."""
+
+
 def error_of(status: int, value: dict[str, Any] | None, what: str) -> ArtstoreError:
     """The error of an answer: one of ours, by the kind that it names, or else by its status.
 
@@ -30,7 +34,7 @@ def error_of(status: int, value: dict[str, Any] | None, what: str) -> ArtstoreEr
     """
     if not value or not isinstance(value.get("error"), str):
         if 400 <= status < 500:
-            return errors.NotFound(
+            return Foreign(
                 f"there is no served repository at {what}: it answers with status {status}", hint=spelled(what)
             )
         return errors.StorageError(f"{what} answered with status {status}", hint="run the same command again later")

@@ -11,15 +11,18 @@ from typing import Protocol
 from blake3 import blake3
 
 from artstore.backends.files import write_fully
+from artstore.backends.served.answers import Foreign
 from artstore.backends.served.client import Client, CutOff, Sent, query
 from artstore.domain.digest import BLOB, Digest, ObjectKind, short
 from artstore.domain.wire import Through
-from artstore.errors import Damage, DamagedObject, MissingObject, NotFound, translated
+from artstore.errors import Damage, DamagedObject, MissingObject, NotFound, StorageError, translated
 from artstore.store.content import Content, FileContent
 from artstore.store.verified import VerifiedNotes
 
 _WAITS = (0.3, 1.0, 3.0)
 """Seconds before what is left of a blob is asked for again."""
+_BY_PROXY = "X-Accel-Redirect"
+"""The header with which a server tells the proxy in front of it to send a file."""
 
 
 class Asked(Protocol):
@@ -106,6 +109,8 @@ class ServedLarge:
                 if wait is None or (done == before and done):
                     raise
                 time.sleep(wait)
+            except Foreign as error:
+                raise self._not_sent("what is in front of it doesn't find or open them") from error
             except NotFound as error:
                 if digest not in looked:
                     looked.add(digest)
@@ -125,6 +130,8 @@ class ServedLarge:
                 if answer.status == 416:
                     message = f"blob {short(digest)} in {self._client.what} ends before byte {start}"
                     raise DamagedObject(message)
+                if answer.headers.get(_BY_PROXY) is not None:
+                    raise self._not_sent(f"what is in front of it passes on {_BY_PROXY} instead of the file")
                 if answer.status != (206 if start else 200):
                     raise Damage(f"{self._client.what} answered with another part of blob {short(digest)}")
                 yield answer
@@ -133,6 +140,11 @@ class ServedLarge:
             answer.read()
         with self._client.elsewhere(location, start) as answer:
             yield answer
+
+    def _not_sent(self, why: str) -> StorageError:
+        """The error for a proxy that should send large files itself, and doesn't."""
+        hint = "who runs the server can correct its proxy, or leave out `serve --accel`"
+        return StorageError(f"{self._client.what} doesn't send large files: {why}", hint=hint)
 
     def open(self, digest: Digest, size: int) -> Content:
         """A blob that was downloaded into a file without a name, and checked."""

@@ -41,6 +41,7 @@ class Imposter(socketserver.ThreadingTCPServer):
     def __init__(self) -> None:
         self.answers: dict[str, Answer | Callable[[Any], Answer]] = {}
         self.seen: list[tuple[str, str | None]] = []
+        self.headers: dict[str, str] = {}
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.says("", json.dumps(HELLO).encode(), "application/json")
@@ -66,6 +67,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Location" if 300 <= status < 400 else "Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
+        for name, value in self.server.headers.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 
@@ -281,6 +284,21 @@ def test_the_address_of_a_bucket_to_which_a_large_file_is_redirected_gets_no_tok
     server.says(f"/blobs/{LARGE_ONE.hex()}", b"", "http://169.254.169.254/latest/meta-data", 302)
     with pytest.raises(Damage, match="an address that can't be trusted"):
         restored(server, tmp_path / "again")
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_proxy_that_should_send_large_files_and_does_not_is_named(
+    server: Imposter, repo: Repository, tmp_path: Path, status: int
+) -> None:
+    holding(server, repo, tmp_path)
+    server.says(f"/blobs/{LARGE_ONE.hex()}", b"<html>", "text/html", status)
+    with pytest.raises(StorageError, match="doesn't send large files: what is in front of it doesn't find or open"):
+        restored(server, tmp_path / "got")
+    server.says(f"/blobs/{LARGE_ONE.hex()}", b"", "application/octet-stream")
+    server.headers["X-Accel-Redirect"] = "/stored/objects/blobs"
+    with pytest.raises(StorageError, match="what is in front of it passes on X-Accel-Redirect") as error:
+        restored(server, tmp_path / "again")
+    assert error.value.hint == "who runs the server can correct its proxy, or leave out `serve --accel`"
 
 
 def test_a_frame_without_an_end_costs_no_memory(server: Imposter, repo: Repository, tmp_path: Path) -> None:
