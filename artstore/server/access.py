@@ -81,7 +81,8 @@ class Access:
         """Raise NotFound if the token may not see a project, Refused if its role there is less than the `least`."""
         role = self.grant.role_in(entity, project)
         if role is None:
-            raise NotFound(f"there is no project {printable(entity)}/{printable(project)}")
+            what = f"there is no project {printable(entity)}/{printable(project)}"
+            raise NotFound(what, hint="your token may not be for it: ask who runs this server")
         if role < least:
             what = f"the role '{role.name.lower()}' in {printable(entity)}/{printable(project)} can't do this"
             raise Refused(f"{what}: it takes '{least.name.lower()}'", hint="ask who runs this server")

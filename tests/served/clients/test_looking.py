@@ -104,6 +104,18 @@ def test_without_a_token_a_hint_says_how_to_get_in(team: Team, cli: Cli) -> None
     )
 
 
+def test_a_push_to_a_project_that_the_token_is_not_for_says_what_that_may_be(
+    team: Team, cli: Cli, tmp_path: Path
+) -> None:
+    assert cli("clone", team.url, "copy", **team("writer")).code == 0
+    for project in ("hidden", "absent"):
+        (tmp_path / "copy/f").write_text(project)
+        assert cli("put", "f", "-n", f"{project}/new", cwd=tmp_path / "copy").code == 0
+        told = cli("push", "origin", f"{project}/new", cwd=tmp_path / "copy", **team("writer"))
+        assert told.code == 4 and f"there is no project local/{project}" in told.err, told
+        assert "hint: your token may not be for it: ask who runs this server" in told.err
+
+
 def test_what_is_done_on_the_server_is_refused_in_words(team: Team, cli: Cli, tmp_path: Path) -> None:
     assert cli("clone", team.url, "copy", **team("admin")).code == 0
     for command in ("gc", "fsck"):
