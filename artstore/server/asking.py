@@ -1,7 +1,7 @@
 """What requests ask: their bodies, read with a limit and checked, and answers in frames."""
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from tempfile import SpooledTemporaryFile
@@ -99,19 +99,27 @@ class Spools:
         self._share = share
         self._lock = Lock()
         self._of: Counter[str] = Counter()
+        self._taken: deque[tuple[str, int]] = deque()
+        """what was taken since bytes were counted last"""
 
     def grow(self, who: str, size: int) -> None:
         """Count bytes of an answer. Raises Busy if its client, or all together, have too many."""
         with self._lock:
+            while self._taken:
+                one, taken = self._taken.popleft()
+                self._of[one] -= taken
+            self._of += Counter()  # forgets who has none
             if self._of[who] + size > self._share or self._of.total() + size > self._most:
                 raise Busy("the answers that are being sent take too much space", _SOON)
             self._of[who] += size
 
     def shrink(self, who: str, size: int) -> None:
-        """Count bytes of an answer that has been taken."""
-        with self._lock:
-            self._of[who] -= size
-            self._of += Counter()
+        """Count bytes of an answer that has been taken.
+
+        It takes no lock: Python closes an answer that nobody took at any time, also while this thread has the lock.
+        """
+        if size:
+            self._taken.append((who, size))
 
 
 def framed(frames: Iterable[list[Any]], who: str, spools: Spools) -> Response:

@@ -1,7 +1,9 @@
 """What a server keeps for its clients is bounded: memory, disk, and transactions that nobody ends."""
 
+import gc
 import http.client
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import closing, suppress
@@ -170,3 +172,27 @@ def test_long_answers_of_one_client_leave_space_for_those_of_others() -> None:
         framed(rows, "eve", spools)
     assert min(map(taken, answers)) > 900_000
     assert taken(framed(rows, "ann", spools)) > 900_000
+
+
+@pytest.mark.filterwarnings("ignore:Unclosed file:ResourceWarning")
+def test_answers_that_nobody_takes_are_forgotten_at_any_time() -> None:
+    """Python collects them also between two steps of the thread that counts the bytes of another one."""
+    share = 250 << 20
+    spools, rows = Spools(share=share), [[b"x" * 200_000]]
+
+    def forget_many() -> None:
+        for _ in range(1000):
+            answer = framed(rows, "ann", spools)
+            answer.itself = answer  # type: ignore[attr-defined]  # so only the collector finds that nobody has it
+            del answer
+
+    before, thread = gc.get_threshold(), threading.Thread(target=forget_many, daemon=True)
+    gc.set_threshold(1)
+    try:
+        thread.start()
+        thread.join(60)
+    finally:
+        gc.set_threshold(*before)
+    assert not thread.is_alive(), "it waits for itself"
+    gc.collect()
+    spools.grow("ann", share)  # all of their bytes are free again

@@ -65,7 +65,7 @@ class Client:
         self.root = address.url
         self._token = token
         self._free: list[http.client.HTTPConnection] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # Python may end an answer that nobody reads while this thread has the lock
         self._pid = os.getpid()
         self._tls: ssl.SSLContext | None = None
 
