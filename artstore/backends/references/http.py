@@ -8,6 +8,7 @@ from urllib import request
 from urllib.error import HTTPError
 from urllib.parse import quote, urlsplit
 
+from artstore.backends.pace import paced
 from artstore.backends.parallel import reported, retried
 from artstore.backends.references import Reference, Target, changed, plain_tag
 from artstore.domain.names import printable
@@ -68,7 +69,7 @@ def _head(uri: str) -> Any:
 def _piece(reply: Any, uri: str) -> bytes:
     try:
         with reported(_host(uri)):
-            return bytes(reply.read(_PIECE))
+            return bytes(reply.read1(_PIECE))  # `read` believes a chunk of -1 bytes, and reads without an end
     except (OSError, http.client.HTTPException) as error:
         raise StorageError(f"cannot read {printable(uri)}: {_reason(error)}", hint=_AGAIN) from error
 
@@ -117,11 +118,37 @@ def _opener() -> request.OpenerDirector:
     """An opener without urllib's handlers for files and FTP, so that no redirect leads to these."""
     opener = request.OpenerDirector()
     for handler in (
-        request.ProxyHandler, request.HTTPHandler, request.HTTPSHandler, request.HTTPRedirectHandler,
-        request.HTTPDefaultErrorHandler, request.HTTPErrorProcessor, request.UnknownHandler,
+        request.ProxyHandler, *PACED, request.HTTPRedirectHandler, request.HTTPDefaultErrorHandler,
+        request.HTTPErrorProcessor, request.UnknownHandler,
     ):  # fmt: skip
         opener.add_handler(handler())
     return opener
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, host: str, **options: Any) -> None:
+        super().__init__(host, **options)
+        paced(self, printable(host))
+
+
+class _SecureConnection(http.client.HTTPSConnection):
+    def __init__(self, host: str, **options: Any) -> None:
+        super().__init__(host, **options)
+        paced(self, printable(host))
+
+
+class _Http(request.HTTPHandler):
+    def http_open(self, req: request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_Connection, req)
+
+
+class _Https(request.HTTPSHandler):
+    def https_open(self, req: request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_SecureConnection, req)
+
+
+PACED = (_Http, _Https)
+"""Handlers for urllib that give up servers whose answers never end, or drip."""
 
 
 def _reason(error: Exception) -> str:

@@ -41,12 +41,13 @@ def error_of(status: int, value: dict[str, Any] | None, what: str) -> ArtstoreEr
     kind = value.get("kind")
     named = kind if isinstance(kind, str) and kind in _KINDS else _OF_STATUS.get(status, "StorageError")
     found: type[ArtstoreError] = getattr(errors, named)
-    sentence, hint = (_text(value.get(key)) for key in ("error", "hint"))
-    return found(sentence or f"{what} answered with status {status}", hint=hint)
+    sentence, hint = (shown(text) if isinstance(text := value.get(key), str) else None for key in ("error", "hint"))
+    return found(sentence or f"{what} answered with status {status}", hint=hint or None)
 
 
-def _text(value: Any) -> str | None:
-    return printable(value[:_LONGEST_TEXT]) if isinstance(value, str) and value else None
+def shown(sentence: str) -> str:
+    """A sentence of a server as it may be shown: one line, and not a long one."""
+    return printable(sentence[:_LONGEST_TEXT])
 
 
 def is_json(answer: http.client.HTTPResponse) -> bool:

@@ -14,6 +14,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from blake3 import blake3
 
 from artstore.backends.credentials import Origin
+from artstore.backends.pace import paced
 from artstore.backends.parallel import reported
 from artstore.backends.served.address import Address
 from artstore.backends.served.answers import LONGEST_JSON, error_of, is_json, plain_json
@@ -168,7 +169,7 @@ class Client:
         while True:
             try:
                 with self.asked(method, path, sent, good=good) as answer:
-                    return answer.status, self._whole(answer)
+                    return answer.status, self.whole(answer)
             except CutOff as error:
                 wait_before(waits, error)
 
@@ -198,17 +199,17 @@ class Client:
         finally:
             self._give_back(connection, answer)
 
-    def _whole(self, answer: http.client.HTTPResponse) -> bytes:
+    def whole(self, answer: http.client.HTTPResponse) -> bytes:
         """The whole body of an answer.
 
         Raises Damage if it has more bytes than any can have, CutOff if some are missing.
         """
-        data = answer.read(LONGEST_JSON + 1)
-        if len(data) > LONGEST_JSON:
-            raise Damage(f"{self.what} sent an answer of more than {LONGEST_JSON} bytes")
-        if answer.length:
-            raise self.cut_off()
-        return data
+        found = bytearray()
+        for piece in self.pieces(answer):
+            found += piece
+            if len(found) > LONGEST_JSON:
+                raise Damage(f"{self.what} sent an answer of more than {LONGEST_JSON} bytes")
+        return bytes(found)
 
     def pieces(self, answer: http.client.HTTPResponse) -> Iterator[bytes]:
         """The bytes of an answer as they arrive."""
@@ -219,6 +220,7 @@ class Client:
             piece = answer.read1(PIECE)
         if answer.length:
             raise self.cut_off()
+        answer.close()  # else its connection can't be used again if it had a length
 
     @contextmanager
     def elsewhere(self, location: str, start: int) -> Iterator[http.client.HTTPResponse]:
@@ -330,6 +332,7 @@ class Client:
             connection = http.client.HTTPSConnection(host, port, timeout=CONNECT, context=self._tls)
             if proxy:
                 connection.set_tunnel(address.host, address.port, proxy.headers)
+        paced(connection, self.what)
         connection.connect()
         if connection.sock is not None:
             connection.sock.settimeout(ANSWER)
@@ -362,12 +365,8 @@ class Client:
                 f"there is no served repository at {self.what}: it redirects to {location}", hint="use that address"
             )
         try:
-            data = answer.read(LONGEST_JSON) if is_json(answer) else b""
-        except (OSError, http.client.HTTPException):
-            data = b""
-        try:
-            value = plain_json(data, self.what)
-        except Damage:
+            value = plain_json(self.whole(answer), self.what) if is_json(answer) else None
+        except (OSError, http.client.HTTPException, Damage, StorageError):
             value = None
         return error_of(answer.status, value if isinstance(value, dict) else None, self.what)
 

@@ -22,6 +22,7 @@ from urllib.parse import urljoin, urlsplit
 from artstore.backends.credentials import TOKEN
 from artstore.backends.files import closing_fd
 from artstore.backends.homes import state_folder
+from artstore.backends.references.http import PACED
 from artstore.domain.names import printable
 from artstore.operations.automation.events import Event
 from artstore.operations.automation.rules import COMMAND, NOTHING, Rule
@@ -146,8 +147,8 @@ def _try(url: str, body: bytes, headers: dict[str, str], follow: bool, redirects
     """Send one request. Returns the outcome, and whether to try again."""
     request = urllib.request.Request(url, body, headers, method="POST")
     try:
-        with urllib.request.build_opener(_NoRedirects).open(request, timeout=REQUEST_TIMEOUT) as reply:
-            reply.read(_TAIL)
+        with urllib.request.build_opener(_NoRedirects, *PACED).open(request, timeout=REQUEST_TIMEOUT) as reply:
+            reply.read1(_TAIL)
             return "ok", False
     except urllib.error.HTTPError as error:
         target = error.headers.get("Location")

@@ -137,7 +137,7 @@ class ServedLarge:
                 yield answer
                 return
             location = answer.headers.get("Location", "")
-            answer.read()
+            self._client.whole(answer)
         with self._client.elsewhere(location, start) as answer:
             yield answer
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
+from artstore.backends.served.answers import shown
 from artstore.backends.served.client import Client, CutOff, wait_before, waits_for_tries
 from artstore.backends.served.storage import ServedStorage
 from artstore.domain.changes import LogEntry
@@ -64,7 +65,7 @@ class States:
         asked = {"entity": entity, "project": project, self._name: name}
         for values in self._client.frames(self._path, asked, resumes=False):
             if values[:1] == ["damaged"] and len(values) == 3 and all(type(value) is str for value in values):
-                yield values[1], DamagedLog(printable(values[2]))
+                yield values[1], DamagedLog(shown(values[2]))
                 continue
             path = values[0].get("path") if len(values) == 1 and type(values[0]) is dict else None
             if type(path) is not list or len(path) != 3 or not all(type(part) is str for part in path):

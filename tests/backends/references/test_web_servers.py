@@ -3,13 +3,17 @@
 import gc
 import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from artstore.backends.references import Reference, http
+from artstore.domain.tree import URI
 from artstore.errors import (
     ArtstoreError,
     ChangedReference,
+    Damage,
     InvalidValue,
     SourceError,
     StorageError,
@@ -17,6 +21,11 @@ from artstore.errors import (
 from tests.support.artifacts import again, draft, log, paths
 from tests.support.references import files, leftovers, logged, referring, stored_bytes
 from tests.support.web import MIB, Web
+from tests.support.wire import BODIES, HEADS, wire
+
+ENDLESS = {"a body without an end", "a huge length", "a length below zero", "a length that is none", "chunks without an end"} | {
+    "a chunk below zero", "a chunk further below zero", "a chunk of a huge size",
+}  # fmt: skip
 
 
 def test_a_page_is_known_by_its_etag_and_length(here: Path, web: Web) -> None:
@@ -226,3 +235,20 @@ def test_replies_that_refuse_are_closed(here: Path, web: Web) -> None:
         refused()
         gc.collect()
     assert [str(warning.message) for warning in seen] == []
+
+
+@pytest.mark.parametrize("kind", [*HEADS, *BODIES])
+def test_an_answer_that_http_does_not_allow_is_an_error_or_ends_in_small_pieces(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "_WAITS", ())
+    with wire() as server:
+        server.answers["/f"] = (HEADS | BODIES)[kind]
+        uri, size = f"{server.url}/f", 0
+        with suppress(StorageError, Damage, InvalidValue):
+            for piece in http.HttpHandler().read(Reference(uri, None, URI, uri, None)):
+                assert len(piece) <= MIB
+                size += len(piece)
+                if size > 20 * MIB:
+                    break  # as whoever reads does, who knows the size
+    assert (size > 20 * MIB) == (kind in ENDLESS), size
