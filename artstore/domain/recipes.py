@@ -1,0 +1,93 @@
+"""Recipes: of which segments a large blob is made, one after the other.
+
+A recipe is an array: a check, the blob's size, and for each segment `[length, digest]`. The digest is the plain BLAKE3
+of the segment's bytes. The check is the BLAKE3 of all that follows it, encoded as an array of its own, in the context
+below. Rows of four fields, `[length, digest, delta, base]`, are reserved: they are refused.
+"""
+
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any, NamedTuple
+
+import msgpack
+from blake3 import blake3
+
+from artstore.domain.codec import MAX_BYTES, encode_rows
+from artstore.domain.digest import Digest
+from artstore.domain.frames import MOST
+from artstore.errors import Damage
+
+LEAST_SIZE = 1 << 20
+"""A blob of fewer bytes has no recipe: it is stored whole."""
+MOST_SEGMENTS = 1_600_000
+"""A recipe has 40 bytes a segment, and MAX_BYTES at most.
+
+So a blob that is cut every 2 MiB may have 3.3 TB, and one that is cut by content 1.6 TB. A larger one is not packed.
+"""
+_CONTEXT = "artstore 2026-12-01 recipe"
+_BUFFER = 4096
+"""Bytes that are looked at together: more than a row has."""
+
+
+class Segment(NamedTuple):
+    length: int
+    digest: Digest
+
+
+class Recipe(NamedTuple):
+    size: int
+    segments: tuple[Segment, ...]
+
+
+def encode_recipe(recipe: Recipe) -> bytes:
+    """The bytes of a recipe: always the same for the same segments."""
+    rows = recipe.size, *recipe.segments
+    return encode_rows((_check(rows), *rows))
+
+
+def _check(rows: tuple[Any, ...]) -> bytes:
+    return blake3(encode_rows(rows), derive_key_context=_CONTEXT).digest()
+
+
+def decode_recipe(data: bytes | memoryview, what: str = "a recipe") -> Recipe:
+    """Decode what `encode_recipe` wrote. Raises Damage for anything else, in memory of five times the bytes at most.
+
+    A recipe has two segments or more, each of 1 byte to 4 MiB, which add up to a size of at least LEAST_SIZE.
+    """
+    if len(data) > MAX_BYTES:
+        raise Damage(f"{what} is {len(data)} bytes long; at most {MAX_BYTES} can be right")
+    try:
+        fields = _fields(data)
+        _, size = next(fields), next(fields)
+        recipe = Recipe(size, tuple(_segment(row, what) for row in fields))
+        canonical = encode_recipe(recipe)
+    except (ValueError, TypeError, OverflowError, msgpack.UnpackException) as error:
+        raise Damage(f"{what} can't be decoded: {str(error) or type(error).__name__}") from error
+    if canonical != data:
+        raise Damage(f"{what} is not in canonical form, or not what its check says")
+    if type(size) is not int or size < LEAST_SIZE:
+        raise Damage(f"{what} is of a blob of {LEAST_SIZE} bytes at least, not {str(size)[:80]}")
+    if sum(segment.length for segment in recipe.segments) != size:
+        raise Damage(f"{what} has segments that don't add up to its {size} bytes")
+    return recipe
+
+
+def _fields(data: bytes | memoryview) -> Iterator[Any]:
+    """The fields of an array, one by one: to decode all of a malformed array could take 50 times its bytes."""
+    unpacker = msgpack.Unpacker(BytesIO(data), raw=False, use_list=False, read_size=_BUFFER, max_buffer_size=_BUFFER)
+    count = unpacker.read_array_header()
+    if count < 4:
+        raise ValueError(f"it has {count} fields")
+    for _ in range(count):
+        yield unpacker.unpack()
+
+
+def _segment(row: Any, what: str) -> Segment:
+    if type(row) is not tuple or len(row) not in (2, 4):
+        raise Damage(f"{what} has a malformed segment")
+    if len(row) == 4:
+        raise Damage(f"{what} has a segment that is stored as a delta, which needs a newer artstore")
+    length, digest = row
+    if type(length) is not int or not 1 <= length <= MOST or type(digest) is not bytes or len(digest) != 32:
+        raise Damage(f"{what} has a malformed segment")
+    return Segment(length, Digest(digest))
