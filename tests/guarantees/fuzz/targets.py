@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from artstore.domain.digest import plain_digest
 from artstore.errors import ArtstoreError, Damage, DamagedLog, InvalidValue, UnsupportedFormat
-from tests.guarantees.fuzz import decoders, seeds
+from tests.guarantees.fuzz import decoders, packing, seeds
 from tests.guarantees.fuzz.mutation import JSON, LINES, MSGPACK, Shape
 
 FOUND = Path(__file__).with_name("found")
@@ -58,6 +58,9 @@ TARGETS: dict[str, Target] = {
     "version": Target(decoders.fuzz_version, seeds.versions, shape=MSGPACK, most=300),
     "pack": Target(decoders.fuzz_pack, seeds.packs),
     "index": Target(decoders.fuzz_index, seeds.indexes),
+    "segment": Target(packing.fuzz_segment, packing.segments),
+    "cuts": Target(packing.fuzz_cuts, packing.files, (), told=packing.FILE_WORDS),
+    "recipe": Target(packing.fuzz_recipe, packing.recipes, shape=MSGPACK),
     "entry": Target(decoders.fuzz_entry, seeds.entries, DamagedLog, JSON, seeds.ENTRY_WORDS, 2048),
     "collection": Target(decoders.fuzz_collection, lambda: seeds.lines(seeds.COLLECTION), LOG, LINES, seeds.LOG_WORDS, 8192),
     "run": Target(decoders.fuzz_run, lambda: seeds.lines(seeds.RUN), LOG, LINES, seeds.LOG_WORDS, 4096),
