@@ -43,8 +43,13 @@ Then the entropy coder does the work: exponents get smaller than with level 1, i
 _READING = {_WINDOW_LOG_MAX: 23}
 """At most 8 MiB of memory for the window: no segment needs more."""
 
-Settings = dict[int, int] | None
-"""Of a compressor; None if something is stored as it is."""
+Settings = int | None
+"""Which of _SETTINGS; None if something is stored as it is."""
+_idle: tuple[list[Any], ...] = tuple([] for _ in _SETTINGS)
+"""Compressors that wait for work, of each of _SETTINGS: to make one takes longer than to compress a sample with it.
+
+There are as many as threads have ever compressed at once, of about a MiB each.
+"""
 
 
 class Encoded(NamedTuple):
@@ -101,28 +106,30 @@ def _sample(data: bytes | memoryview) -> bytes:
 
 def _tried(sample: bytes) -> tuple[int, Settings]:
     """The bytes that a plane's sample takes, and with which settings."""
-    sizes = [len(_compressed(sample, settings)) for settings in _SETTINGS]
-    size = min(sizes)
-    return (size, _SETTINGS[sizes.index(size)]) if size <= _WORTH * len(sample) else (len(sample), None)
+    size, settings = min((len(_compressed(sample, number)), number) for number in range(len(_SETTINGS)))
+    return (size, settings) if size <= _WORTH * len(sample) else (len(sample), None)
 
 
-def _compressed(data: bytes, settings: Settings) -> bytes:
-    compressor = _zstd().ZstdCompressor(options=settings)
+def _compressed(data: bytes, settings: int) -> bytes:
+    """One frame."""
+    try:
+        compressor = _idle[settings].pop()
+    except IndexError:
+        compressor = _zstd().ZstdCompressor(options=_SETTINGS[settings])
     frame: bytes = compressor.compress(data, compressor.FLUSH_FRAME)
+    _idle[settings].append(compressor)
     return frame
 
 
 def _stored(data: bytes | memoryview, width: int, chosen: Sequence[Settings]) -> bytes:
-    """One zstd frame if the width is 1, else planes behind their lengths."""
-    if width == 1:
-        return _compressed(bytes(data), chosen[0])
+    """Planes behind their lengths, but one alone (width 1) as it is compressed."""
     heads, planes = [], []
     for plane, settings in zip(split(data, width), chosen, strict=True):
         frame = plane if settings is None else _compressed(plane, settings)
         as_it_is = len(frame) >= len(plane)
         planes.append(plane if as_it_is else frame)
         heads.append(len(planes[-1]) | as_it_is * _AS_IT_IS)
-    return b"".join([struct.pack(f">{width}I", *heads), *planes])
+    return b"".join([struct.pack(f">{width}I", *heads), *planes]) if width > 1 else planes[0]
 
 
 def decode(codec: int, width: int, stored: bytes | memoryview, raw_length: int) -> bytes:
