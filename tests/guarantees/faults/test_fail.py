@@ -12,7 +12,7 @@ from tests.support.marks import mostly_long
 pytestmark = pytest.mark.skipif(strace.missing() is not None, reason=str(strace.missing()))
 
 
-@pytest.mark.parametrize("command", mostly_long(COMMANDS, "rm", "push-again"))
+@pytest.mark.parametrize("command", mostly_long(COMMANDS, "rm"))
 def test_a_failing_call_loses_nothing_and_is_told_in_one_sentence(command: str, tmp_path: Path) -> None:
     outcomes = list(fails([command], tmp_path, every=499))
     assert any(outcome.reached for outcome in outcomes)

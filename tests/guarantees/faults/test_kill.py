@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(strace.missing() is not None, reason=str(strace.
 _EVERY = {"put-large": 180, "push": 90, "push-again": 140, "pull": 90, "clone": 90}
 
 
-@pytest.mark.parametrize("command", mostly_long(COMMANDS, "put-second", "gc"))
+@pytest.mark.parametrize("command", mostly_long(COMMANDS, "put-second"))
 def test_a_kill_at_any_call_loses_nothing(command: str, tmp_path: Path) -> None:
     outcomes = list(kills([command], tmp_path, _EVERY.get(command, 24)))
     assert any(outcome.reached for outcome in outcomes)

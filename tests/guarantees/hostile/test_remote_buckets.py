@@ -24,7 +24,7 @@ from tests.support.checks import check
 from tests.support.folders import make_tree, snapshot
 from tests.support.forge import EMPTY, Forger, file
 from tests.support.hostile_remotes import FILES, state_of
-from tests.support.marks import long
+from tests.support.marks import long, mostly_long
 from tests.support.servers import (
     CUT,
     DROP_REPLY,
@@ -277,7 +277,7 @@ def test_a_server_that_is_gone_ends_every_command(bucket: Bucket, action: Action
 
 
 @pytest.mark.diagonal("number", "action")
-@pytest.mark.parametrize("number", range(1, 31))
+@pytest.mark.parametrize("number", mostly_long(range(1, 31), *range(1, 31, 2)))
 @pytest.mark.parametrize("action", [REFUSE(403), DROP_REPLY, REFUSE(507)], ids=["403", "dropped", "507"])
 def test_a_push_that_fails_at_any_request_is_done_by_the_next(bucket: Bucket, number: int, action: Action) -> None:
     """Case 35, 37: credentials that expire, replies that are lost, no space, at this request and (but for one) all later ones."""
