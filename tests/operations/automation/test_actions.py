@@ -177,9 +177,9 @@ def test_the_process_that_saves_keeps_no_zombies(home: Path) -> None:
     save()
     automate(w.RunCommand(["true"]), event=w.OnAddArtifactTag())
     with Repository(".artifacts") as repository:
-        for number in range(50):
+        for number in range(8):
             repository.set_tags("data", add=(f"t{number}",))
-    outcomes(50)
+    outcomes(8)
     assert until(lambda: not [pid for pid in _children() if pid not in others and not _ended(pid)] or None)
     assert not set(_zombies()) - others
 

@@ -19,6 +19,7 @@ from tests.support.checks import check
 from tests.support.commands import Cli
 from tests.support.folders import make_tree
 from tests.support.links import CHURN, LONG, edit, linked, model, repository, specs
+from tests.support.marks import mostly_long
 from tests.support.reader import Reader
 from tests.support.together import begun, content, ended, in_threads
 
@@ -286,12 +287,13 @@ def _collect(root: str, seconds: float) -> None:
         _until(seconds, lambda _: one.gc(now=True))
 
 
-def test_linking_unlinking_deleting_and_collecting_at_once_leave_every_link_whole(here: Path) -> None:
+@pytest.mark.parametrize("seconds", mostly_long([1.0, 4.0], 1.0))
+def test_linking_unlinking_deleting_and_collecting_at_once_leave_every_link_whole(here: Path, seconds: float) -> None:
     model("0")
     repository().set_aliases("model:v0", ("best",))
     root = str(here / ".artifacts")
     workers = [_link, _link, _unlink, _delete_and_save, _delete_and_save, _collect]
-    assert ended(begun(*[(work, root, 4.0) for work in workers])) == [0] * len(workers)
+    assert ended(begun(*[(work, root, seconds) for work in workers])) == [0] * len(workers)
     with Repository(root) as one:
         assert one.fsck().problems == []
         for state in one.collections("local", "registry-models"):

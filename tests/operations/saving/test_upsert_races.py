@@ -15,6 +15,7 @@ from artstore.repository import Repository
 from tests.support.artifacts import again, draft, log, paths
 from tests.support.commands import environment
 from tests.support.folders import make_tree
+from tests.support.marks import mostly_long
 from tests.support.reader import Reader
 from tests.support.together import content, in_threads, script
 from tests.support.upserts import ID, finished, part, pending, versions
@@ -104,11 +105,12 @@ os._exit(0)
 """
 
 
+@pytest.mark.parametrize("turns", mostly_long([2, 5], 2))
 def test_a_finish_that_is_killed_and_run_again_makes_exactly_one_version(
-    here: Path, processes: list["subprocess.Popen[str]"]
+    here: Path, processes: list["subprocess.Popen[str]"], turns: int
 ) -> None:
     chance = random.Random()
-    for turn in range(5):
+    for turn in range(turns):
         for number in range(4):
             part({f"{turn}/{number}/{file}": f"{turn} {number} {file}" for file in range(40)})
         for _ in range(3):
