@@ -106,8 +106,9 @@ def _in_zip(size: int, read: Read) -> Iterator[Span]:
         magic, flags, method, packed, unpacked, name, extra, comment, offset = _MEMBER.unpack_from(directory, at)
         if magic != b"PK\1\2":
             raise ValueError("not a member")
-        fields = directory[at + _MEMBER.size + name :][:extra]
-        at += _MEMBER.size + name + extra + comment
+        at += _MEMBER.size + name
+        fields = directory[at : at + extra]
+        at += extra + comment
         if method or flags & 1:  # compressed or encrypted
             continue
         packed, offset = _in_full(packed, unpacked, offset, fields)

@@ -5,6 +5,7 @@ import json
 import random
 import struct
 import sys
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -303,6 +304,16 @@ def test_a_container_that_is_not_right_is_cut_by_its_content(name: str, monkeypa
     assert {piece.widths for piece in found} == {UNKNOWN}
     monkeypatch.setattr(cutting, "spans", lambda size, read: [])
     assert found == pieces(data)
+
+
+def test_a_directory_of_90000_members_that_overlap_is_looked_through_in_seconds() -> None:
+    member = struct.pack("<4s4xHH8xIIHHH8xI", b"PK\1\2", 0, 0, SMALL, SMALL, 0, 0, 0, 0)
+    local = struct.pack("<4s22xHH", b"PK\3\4", 0, 0) + bytes(SMALL)
+    end = struct.pack("<4s8xIIH", b"PK\5\6", 90_000 * len(member), len(local), 0)
+    data = local + member * 90_000 + end
+    began = time.process_time()
+    assert spans(len(data), reader(data)) == []
+    assert time.process_time() - began < 4
 
 
 @settings(max_examples=60, deadline=None)
