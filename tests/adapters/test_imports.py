@@ -353,19 +353,34 @@ def test_what_is_malformed_in_mlflow_is_left_and_the_rest_taken(mlruns: Path, re
 # -- W&B --
 
 
-@pytest.fixture
-def offline(tmp_path: Path) -> Path:
+def made_offline(folder: Path) -> Path:
     """Made by the wandb that is installed."""
     code = f"import sys; sys.path.insert(0, {str(MADE)!r}); import make, pathlib; make.make_wandb(pathlib.Path(sys.argv[1]))"
-    folder = tmp_path / "there"
     folder.mkdir()
     subprocess.run(
         [sys.executable, "-c", code, str(folder)],
         check=True,
-        env=environment(tmp_path, PYTHONWARNINGS="ignore"),
+        env=environment(folder.parent, PYTHONWARNINGS="ignore"),
         cwd=folder,
     )
     return folder
+
+
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_offline(tmp_path_factory.mktemp("wandb") / "there")
+
+
+@pytest.fixture
+def offline(made_once: Path, tmp_path: Path) -> Path:
+    """A copy, whose log names the staged files of the original."""
+    return Path(shutil.copytree(made_once, tmp_path / "there", symlinks=True))
+
+
+@pytest.fixture
+def staged(tmp_path: Path) -> Path:
+    """One whose staged files are the test's own."""
+    return made_offline(tmp_path / "there")
 
 
 def test_an_offline_run_of_wandb_keeps_what_it_recorded(
@@ -426,17 +441,17 @@ def test_downloaded_artifacts_of_wandb_become_versions(
     assert snapshot(tmp_path / "got") == snapshot(offline / "artifacts/digits:v3")
 
 
-def test_a_staged_file_that_is_gone_leaves_its_artifact(offline: Path, repo: Repository, cli: Cli) -> None:
-    for path in (offline / "data/artifacts/staging").iterdir():
+def test_a_staged_file_that_is_gone_leaves_its_artifact(staged: Path, repo: Repository, cli: Cli) -> None:
+    for path in (staged / "data/artifacts/staging").iterdir():
         path.unlink()
     taken, left = imported(cli, "wandb", "there")
     assert "me/proj/abcd1234" in taken.values() and "is gone" in left["artifact data of run abcd1234"]
 
 
 def test_a_staged_file_that_is_not_what_the_log_says_is_left(
-    offline: Path, repo: Repository, cli: Cli, tmp_path: Path
+    staged: Path, repo: Repository, cli: Cli, tmp_path: Path
 ) -> None:
-    for path in (offline / "data/artifacts/staging").iterdir():
+    for path in (staged / "data/artifacts/staging").iterdir():
         path.chmod(0o644)
         path.write_text("secret")
     taken, left = imported(cli, "wandb", "there")
