@@ -4,6 +4,8 @@ import time
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from artstore.domain.names import printable
+
 
 def typed(command: str, *arguments: str, **options: str) -> str:
     """An artstore command in backquotes, quoted for a shell. With `--` if an argument could be read as an option.
@@ -89,3 +91,11 @@ def cut(text: str, width: int) -> str:
     while text and width_of(text) > width - 1:
         text = text[:-1]
     return f"{text}…"
+
+
+def reason_of(error: Exception) -> str:
+    """Why a command or a request failed, in the system's words, and for which file."""
+    reason = getattr(error, "reason", None) or error
+    if isinstance(reason, OSError) and isinstance(reason.filename, str):
+        return f"{printable(reason.filename)}: {reason.strerror}".lower()
+    return printable(str(getattr(reason, "strerror", None) or reason)).lower()

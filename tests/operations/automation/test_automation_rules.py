@@ -15,6 +15,7 @@ from artstore.errors import Conflict, InvalidValue
 from artstore.operations.automation import firing
 from artstore.operations.automation import worker as actor
 from artstore.operations.automation.rules import all_rules, rules_path, save_rule
+from artstore.operations.automation.webhooks import filled
 from artstore.repository import Repository
 from tests.support.artifacts import draft, log
 from tests.support.folders import make_tree
@@ -97,7 +98,7 @@ def test_doing_nothing_is_noted_as_done(home: Path) -> None:
 
 
 def test_a_payload_may_name_the_token(home: Path) -> None:
-    assert actor.filled({"key": "${ACCESS_TOKEN}", "n": [1, "${nothing}"]}, {"event": "X"}, "t0ken") == {
+    assert filled({"key": "${ACCESS_TOKEN}", "n": [1, "${nothing}"]}, {"event": "X"}, "t0ken") == {
         "key": "t0ken",
         "n": [1, ""],
     }

@@ -71,7 +71,7 @@ EVENT = {
 
 def deliver(action: w.SendWebhook, monkeypatch: pytest.MonkeyPatch, event: dict[str, Any] = EVENT) -> str:
     """The outcome, with short breaks between tries."""
-    monkeypatch.setattr("artstore.operations.automation.worker.RETRY_AFTER", (0.01, 0.01))
+    monkeypatch.setattr("artstore.operations.automation.webhooks.RETRY_AFTER", (0.01, 0.01))
     rule = {"id": "1", "name": "hook", "action": action.told()}
     return perform(rule, event, "/nowhere/.artifacts", 1)[0]
 
