@@ -148,8 +148,9 @@ def _print_collected(result: "Collected", dry_run: bool) -> None:
         click.echo(f"{moved}; gc frees it after the grace period, gc --now at once; until then undelete works")
     if result.dead_bytes_kept:
         click.echo(f"{human(result.dead_bytes_kept)} of unused data stays in packs that are at least half in use")
+    how_much = "not all" if result.freed_bytes > 0 else "nothing"
     for name in result.waits_for:
-        click.echo(f"nothing was freed, because of open work: {_at_work(name)}")
+        click.echo(f"{how_much} was freed, because of open work: {_at_work(name)}")
     for problem in result.problems:
         click.echo(f"problem: {problem}")
     if result.problems:

@@ -133,6 +133,19 @@ def test_a_transaction_of_a_revoked_token_ends_and_lets_collectors_go_on(server:
     assert friend.send(kept, (BLOB, b"small"))[0] == 200
 
 
+def test_a_writer_who_always_has_a_transaction_open_does_not_keep_collectors_from_deleting(tmp_path: Path) -> None:
+    with Repository.init(str(tmp_path / ".artifacts")) as repository, serving(tmp_path) as server:
+        writer = server.token("writer", Role.WRITER)
+        first = writer.begin()
+        repository.put(str(make_tree(tmp_path / "soon", {"gone": b"x" * (3 << 20)})), "gone")
+        repository.delete("gone:v0")
+        assert repository.gc(now=True).waits_for, "the transaction began before the deletion"
+        second = writer.begin()
+        assert writer.ask("DELETE", f"/transactions/{first}")[0] == 204
+        assert repository.gc(now=True).freed_bytes >= 3 << 20
+        assert writer.send(second, (BLOB, b"small"))[0] == 200
+
+
 def test_a_nearly_full_disk_takes_nothing_more_and_is_still_read(folder: Path) -> None:
     with serving(folder, setup=f"{SETUP}\nspace._RESERVE = 1 << 60") as server:
         ann = server.token("ann", Role.WRITER, "local/vision")

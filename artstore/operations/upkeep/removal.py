@@ -4,6 +4,8 @@ The order: move to the trash, read refs, look at transactions, read refs again, 
 """
 
 import os
+import re
+from collections.abc import Iterable
 from typing import Literal, NamedTuple, Protocol
 
 from artstore.backends.owner import is_dead, parse, this_process
@@ -16,6 +18,10 @@ from artstore.store.outside import sweep_outside
 from artstore.store.packset import pack_path
 
 Reason = Literal["gc", "merge"]
+_MARK = re.compile("[0-9a-f]{8}")
+"""The random part of a transaction's name."""
+_MOST_NOTED = 16
+"""Transactions that the name of a folder in the trash has room for."""
 
 
 class Needed(Protocol):
@@ -47,7 +53,7 @@ class Removed(NamedTuple):
     given_back: int
     """files that turned out to be needed, and were moved back"""
     waits_for: tuple[str, ...]
-    """open transactions, because of which nothing was deleted"""
+    """open transactions, because of which something was not deleted"""
 
 
 class Removal:
@@ -61,6 +67,9 @@ class Removal:
       Whichever looks second sees what the other did.
     - Transactions are looked at after the moves. One that began later finds the objects gone. One that began earlier is
       seen. One that ended in between has appended its entry: therefore the logs are read a second time.
+    - Trash that is left waits for those that were seen then, and for no later ones. Its folder's name has them. So
+      nobody keeps collectors from deleting for ever by beginning one transaction after another. Where listings aren't
+      coherent, one that began later may not have found the objects gone: there all are waited for.
     """
 
     def __init__(self, objects: ObjectStore, reason: Reason, *, own_transaction: str | None = None) -> None:
@@ -69,7 +78,8 @@ class Removal:
         self._reason = reason
         self._own = own_transaction
         self._mine = f"trash/{reason}.{this_process()}"
-        self._claimed: list[str] = []
+        self._claimed: dict[str, frozenset[str] | None] = {}
+        """folders of earlier runs, each with the marks of the transactions that it waits for; None for all"""
         self._young: list[str] = []
         with self._storage.writing():
             self._storage.claim(self._mine)
@@ -100,27 +110,30 @@ class Removal:
                 continue
             claimed = f"trash/{self._reason}.{this_process()}"
             if self._storage.rename_folder(f"trash/{name}", claimed):
-                self._claimed.append(claimed)
+                self._claimed[claimed] = _noted(name)
 
     def finish(self, needed: Needed, *, keep_mine: bool) -> Removed:
-        """Move needed files back, and delete the others, unless another transaction is open.
+        """Move needed files back, and delete the others, unless another transaction is open that may need them.
 
         With `keep_mine`, files that this run moved stay in the trash: their grace period begins.
         """
         # Read refs, look at transactions, read refs again: see the class for the reasons.
         given_back = self._give_back(needed)
-        waits_for = tuple(open_transactions(self._storage, but=self._own))
+        at_work = tuple(open_transactions(self._storage, but=self._own))
         given_back += self._give_back(needed)
         freed = kept = 0
-        for folder in (self._mine, *self._claimed):
-            unlink = not waits_for and not (folder == self._mine and keep_mine)
+        waits_for = dict[str, None]()
+        for folder, noted in ((self._mine, None), *self._claimed.items()):
+            waits = [name for name in at_work if _is_awaited(name, noted)]
+            stays = folder == self._mine and keep_mine
+            waits_for |= {} if stays else dict.fromkeys(waits)
             for name in self._storage.names(folder):
-                if unlink:
-                    freed += self._storage.purge(f"{folder}/{name}")
-                else:
+                if waits or stays:
                     kept += self._storage.only_here(f"{folder}/{name}")
-            self._let_go(folder)
-        return Removed(freed, kept, given_back, waits_for)
+                else:
+                    freed += self._storage.purge(f"{folder}/{name}")
+            self._let_go(folder, _note(waits) if self._storage.coherent else "")
+        return Removed(freed, kept, given_back, tuple(waits_for))
 
     def __enter__(self) -> "Removal":
         return self
@@ -135,12 +148,15 @@ class Removal:
         for folder in (self._mine, *self._claimed):
             self._let_go(folder)
 
-    def _let_go(self, folder: str) -> None:
-        """Remove a folder of the trash if it is empty. Otherwise rename it so that any later run may claim it."""
+    def _let_go(self, folder: str, note: str = "") -> None:
+        """Remove a folder of the trash if it is empty. Otherwise rename it so that any later run may claim it.
+
+        `note` is the end of its new name.
+        """
         if not self._storage.names(folder):
             self._storage.remove_folder(folder)
         else:
-            self._storage.rename_folder(folder, f"trash/{self._reason}.left.{os.urandom(6).hex()}")
+            self._storage.rename_folder(folder, f"trash/{self._reason}.left.{os.urandom(6).hex()}{note}")
 
     def _give_back(self, needed: Needed) -> int:
         """Move files back that are needed, and whose objects are nowhere else in objects/. Returns how many."""
@@ -182,6 +198,26 @@ class Removal:
                 return pack_path(pack.name) if any(not self._objects.packs.holding(d) for d in wanted) else None
         except (Damage, FileNotFoundError):
             return None
+
+
+def _note(transactions: Iterable[str]) -> str:
+    """The end of the name of a folder that waits for these transactions; empty if it can't name them."""
+    marks = [owner.random if (owner := parse(name)) else "" for name in transactions]
+    if len(marks) > _MOST_NOTED or not all(map(_MARK.fullmatch, marks)):
+        return ""
+    return "".join([".after", *(f"-{mark}" for mark in marks)])
+
+
+def _noted(name: str) -> frozenset[str] | None:
+    """The marks of the transactions that a folder waits for, from its name; None if it waits for all."""
+    _, after, marks = name.partition(".after")
+    return frozenset(_MARK.findall(marks)) if after else None
+
+
+def _is_awaited(transaction: str, noted: frozenset[str] | None) -> bool:
+    """Whether a folder waits for a transaction. It always does for what isn't named like one, such as an upgrade."""
+    owner = parse(transaction)
+    return noted is None or owner is None or owner.random in noted
 
 
 def is_left_over(storage: Storage, name: str) -> bool:

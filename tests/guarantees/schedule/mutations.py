@@ -1,4 +1,4 @@
-"""The five safeguards of the protocol, each left out of the real code by a change to its text. Their names are the model's."""
+"""The six safeguards of the protocol, each left out of the real code by a change to its text. Their names are the model's."""
 
 import inspect
 import sys
@@ -16,6 +16,7 @@ from tests.guarantees.schedule.protocol_model import (
     MERGER_UNLINKS,
     NO_RECHECK,
     NO_SECOND_READ,
+    NOTED_FIRST,
     SHARED_TRASH,
     TRANSACTIONS_FIRST,
 )
@@ -34,7 +35,7 @@ _EDITS: dict[str, list[tuple[Any, str, str, str]]] = {
     ],
     NO_SECOND_READ: [(Removal, "finish", "given_back += self._give_back(needed)", "")],
     TRANSACTIONS_FIRST: [
-        (Removal, "__init__", "self._claimed: list[str] = []", f"self._claimed, self._seen = [], {_LOOK}"),
+        (Removal, "__init__", "self._young: list[str] = []", f"self._young, self._seen = [], {_LOOK}"),
         (Removal, "finish", _LOOK, "self._seen"),
     ],
     SHARED_TRASH: [
@@ -44,6 +45,10 @@ _EDITS: dict[str, list[tuple[Any, str, str, str]]] = {
     ],
     MERGER_UNLINKS: [
         (merging, "_merge_once", "removal.take_pack(pack.name)", "objects.storage.remove(pack_path(pack.name))")
+    ],
+    NOTED_FIRST: [
+        (Removal, "__init__", "self._young: list[str] = []", f"self._young, self._seen = [], _note({_LOOK})"),
+        (Removal, "finish", "((self._mine, None),", "((self._mine, _noted(self._seen)),"),
     ],
 }
 
@@ -64,6 +69,10 @@ KNOWN: dict[str, tuple[str, tuple[str, ...], str]] = {
         "saver to link refs, collector2 to rename objects, saver, collector2 2, collector, collector2",
     ),
     MERGER_UNLINKS: ("packs", ("merger", "collector"), "merger to mkdir trash, collector, merger"),
+    NOTED_FIRST: (
+        "deleted", ("saver", "collector"),
+        "collector to rename objects, saver to link refs, collector to unlink trash, saver 1, saver dies, collector",
+    ),
 }  # fmt: skip
 """For each safeguard a scene, a cast and a schedule that show what it is for."""
 

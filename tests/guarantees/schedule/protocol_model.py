@@ -13,7 +13,8 @@ NO_SECOND_READ = "refs are not read a second time"
 TRANSACTIONS_FIRST = "transactions are looked at before the moves"
 SHARED_TRASH = "all runs share one trash folder"
 MERGER_UNLINKS = "a merger unlinks at once"
-MUTATIONS = (NO_RECHECK, NO_SECOND_READ, TRANSACTIONS_FIRST, SHARED_TRASH, MERGER_UNLINKS)
+NOTED_FIRST = "the transactions that trash waits for are noted before the moves"
+MUTATIONS = (NO_RECHECK, NO_SECOND_READ, TRANSACTIONS_FIRST, SHARED_TRASH, MERGER_UNLINKS, NOTED_FIRST)
 
 Memory = tuple[object, ...]
 
@@ -41,6 +42,8 @@ class World(NamedTuple):
     """versions that refs name as live"""
     acked: frozenset[int]
     actors: tuple[Actor, ...]
+    noted: frozenset[tuple[int, frozenset[int]]] = frozenset()
+    """(run, the transactions that were open after its moves, and that its trash waits for)"""
 
 
 Step = Iterator[World]
@@ -92,7 +95,7 @@ class Model:
                 continue
             yield from self.programs[actor.role](world, me, actor)
             if actor.running:
-                yield self.move(world, me, "dead")
+                yield self.move(world, me, "dead", noted=without(world.noted, me))
 
     def move(self, world: World, me: int, at: str, *memory: object, **changes: object) -> World:
         actor = world.actors[me]._replace(at=at, memory=memory)
@@ -149,7 +152,8 @@ class Model:
             if self.mutation == TRANSACTIONS_FIRST and self.others_open(world, me):
                 yield self.move(world, me, "done")
                 return
-            yield self.move(world, me, "moving")
+            first = frozenset({(me, self.others_open(world, me))}) if self.mutation == NOTED_FIRST else frozenset()
+            yield self.move(world, me, "moving", noted=world.noted | first)
         elif actor.at == "moving":
             yield from self.take(world, me, set(world.packs))
             yield self.move(world, me, "read refs")
@@ -161,7 +165,8 @@ class Model:
         for other in {run for run, _ in world.trash}:
             if other != me and not world.actors[other].running:
                 trash = frozenset((me if run == other else run, pack) for run, pack in world.trash)
-                yield self.move(world, me, "read refs", trash=trash)
+                noted = frozenset((me if run == other else run, waits) for run, waits in world.noted)
+                yield self.move(world, me, "read refs", trash=trash, noted=noted)
 
     def merger(self, world: World, me: int, actor: Actor) -> Step:
         merged = f"merged by {me}"
@@ -206,8 +211,9 @@ class Model:
         elif actor.at.startswith("drop "):
             yield self.move(world, me, actor.at.removeprefix("drop "), trash=world.trash - {(run, actor.memory[0])})  # type: ignore[operator]
         elif actor.at == "look":
-            if self.mutation != TRANSACTIONS_FIRST and self.others_open(world, me):
-                yield self.move(world, me, "done")
+            waits = self.others_open(world, me) & dict(world.noted).get(me, self.others_open(world, me))
+            if self.mutation != TRANSACTIONS_FIRST and waits:
+                yield self.move(world, me, "done", noted=without(world.noted, me) | {(me, waits)})
             else:
                 yield self.move(world, me, "unlink" if self.mutation == NO_SECOND_READ else "read again")
         elif actor.at == "unlink":
@@ -216,8 +222,15 @@ class Model:
             else:
                 yield self.move(world, me, "done")
 
-    def others_open(self, world: World, me: int) -> bool:
+    def others_open(self, world: World, me: int) -> frozenset[int]:
         """Transactions whose owner is not provably dead: those of savers and mergers at work."""
-        return any(
-            actor.running and actor.role != "collector" for other, actor in enumerate(world.actors) if other != me
+        return frozenset(
+            other
+            for other, actor in enumerate(world.actors)
+            if other != me and actor.running and actor.role != "collector"
         )
+
+
+def without(noted: frozenset[tuple[int, frozenset[int]]], run: int) -> frozenset[tuple[int, frozenset[int]]]:
+    """What is noted, but for one run."""
+    return frozenset((other, waits) for other, waits in noted if other != run)

@@ -271,7 +271,7 @@ def test_a_merge_leaves_its_trash_to_others_while_somebody_is_at_work(repo: Repo
             pack(repo, b"%d" % number)
         assert merge(ObjectStore(repo.storage)) == 8
         (run,) = os.listdir(repo.storage.path("trash"))
-        assert re.fullmatch(r"merge\.left\.[0-9a-f]{12}", run)
+        assert re.fullmatch(r"merge\.left\.[0-9a-f]{12}\.after-[0-9a-f]{8}", run)
         assert len(os.listdir(repo.storage.path(f"trash/{run}"))) == 8
     for number in range(8):
         pack(repo, b"more %d" % number)

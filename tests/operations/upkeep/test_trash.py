@@ -1,7 +1,9 @@
 """The trash of merges and collections: whose it is, when it is emptied, what is given back."""
 
 import os
+import re
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,11 @@ from artstore.operations.upkeep.collect import (
 from artstore.operations.upkeep.removal import Everything, Removal, is_left_over, open_transactions, sweep
 from artstore.repository import Repository
 from artstore.store.large import blob_path
+from artstore.store.objects import ObjectStore
 from artstore.store.packs import FOOTER, HEADER, ROW
 from artstore.store.packset import pack_path
+from artstore.store.transaction import Transaction
+from tests.support.commands import Cli
 from tests.support.forge import Forger
 from tests.support.maintenance import LARGE, Elsewhere, blob, dead_owner, gc, marks, pack, packs
 
@@ -120,6 +125,79 @@ def test_who_takes_is_told_whether_it_was_there(repo: Repository) -> None:
     removed = removal.finish(marks(repo), keep_mine=True)
     assert removed == (0, len(LARGE) + HEADER + 3 + ROW.size + FOOTER.size, 0, ())
     gc(repo)
+
+
+# -- transactions that trash waits for --
+
+
+def test_trash_waits_for_those_that_were_at_work_when_it_was_moved_and_for_no_later_ones(
+    repo: Repository, root: Path
+) -> None:
+    """So nobody keeps collectors from deleting for ever, with one transaction after another."""
+    Forger(root).large(LARGE)
+    with ExitStack() as first, ExitStack() as second, ExitStack() as third:
+        early = [first.enter_context(Transaction(repo.objects)).owner for _ in range(2)]
+        removal = Removal(repo.objects, "gc")
+        removal.take_blob(blob(LARGE))
+        removed = removal.finish(marks(repo), keep_mine=True)
+        assert removed.waits_for == () and removed.kept_bytes == len(LARGE), "its grace period begins"
+        second.enter_context(Transaction(repo.objects))
+        first.close()
+        later = third.enter_context(Transaction(repo.objects)).owner
+        (run,) = os.listdir(repo.storage.path("trash"))
+        assert sorted(run.partition(".after-")[2].split("-")) == sorted(one.random for one in early)
+        assert repo.gc(now=True).freed_bytes == len(LARGE)
+        pack(repo, b"one")
+        assert repo.gc(now=True).waits_for == tuple(sorted(map(str, open_transactions(repo.storage))))
+        second.close()
+        assert repo.gc(now=True).waits_for == (str(later),)
+
+
+def test_a_gc_that_frees_some_of_the_trash_says_what_the_rest_waits_for(repo: Repository, cli: Cli, root: Path) -> None:
+    Forger(root).large(LARGE)
+    with ExitStack() as first, ExitStack() as second:
+        first.enter_context(Transaction(repo.objects))
+        assert "\nnothing was freed, because of open work: process " in cli("gc", "--now").out
+        second.enter_context(Transaction(repo.objects))
+        first.close()
+        pack(repo, b"one")
+        out = cli("gc", "--now").out
+        assert "\nnot all was freed, because of open work: process " in out and not out.startswith("freed 0 B")
+
+
+def test_trash_waits_for_an_upgrade_also_for_one_that_began_later(repo: Repository, root: Path) -> None:
+    Forger(root).large(LARGE)
+    removal = Removal(repo.objects, "gc")
+    removal.take_blob(blob(LARGE))
+    removal.finish(marks(repo), keep_mine=True)
+    os.mkdir(repo.storage.path("tmp/upgrade"))
+    assert repo.gc(now=True).waits_for == ("upgrade",)
+    os.rmdir(repo.storage.path("tmp/upgrade"))
+    assert repo.gc(now=True).freed_bytes == len(LARGE)
+
+
+@pytest.mark.parametrize("case", ["not coherent", "too many", "of a stranger", "killed"])
+def test_trash_that_can_not_say_what_it_waits_for_waits_for_all(repo: Repository, root: Path, case: str) -> None:
+    Forger(root).large(LARGE)
+    objects = ObjectStore(Elsewhere(repo.root)) if case == "not coherent" else repo.objects
+    with ExitStack() as stack:
+        for _ in range(17 if case == "too many" else 1):
+            stack.enter_context(Transaction(objects))
+        if case == "of a stranger":
+            os.mkdir(repo.storage.path("tmp/a-folder-of-somebody"))
+        removal = Removal(objects, "gc")
+        removal.take_blob(blob(LARGE))
+        if case == "killed":
+            removal.abandon()
+        else:
+            removal.finish(marks(repo), keep_mine=True)
+        (run,) = os.listdir(repo.storage.path("trash"))
+        assert re.fullmatch(r"gc\.left\.[0-9a-f]{12}", run)
+    if case == "of a stranger":
+        os.rmdir(repo.storage.path("tmp/a-folder-of-somebody"))
+    with Transaction(repo.objects) as later:
+        assert repo.gc(now=True).waits_for == (str(later.owner),)
+    assert repo.gc(now=True).freed_bytes == len(LARGE)
 
 
 def test_all_is_given_back_to_a_merge_unless_it_lies_elsewhere(repo: Repository, root: Path) -> None:
