@@ -20,11 +20,11 @@ _MOST = 1 << 16
 @click.option("--token-stdin", "from_stdin", is_flag=True, help="Read the token from standard input.")
 @json_option
 def login_command(url: str | None, from_stdin: bool, as_json: bool) -> None:
-    """Store a token for the served repository at URL, after asking it whether it accepts the token.
+    """Check a token with the served repository at URL, and store it.
 
     The token is kept in the system's keyring if the package `keyring` is installed and finds one, else in a file that
-    only you can read. It is sent to this server alone. Without a login, ARTSTORE_TOKEN is sent to an address that you
-    type, and to the one in ARTSTORE_URL.
+    only you can read. It is sent to this server alone. Without a login, ARTSTORE_TOKEN is sent to addresses that you
+    type or gave to `remote add` or `clone`, and to the one in ARTSTORE_URL.
     """
     if url is None:
         hint = "folders and buckets need no login: `artstore remote add NAME URL` adds one to share with"

@@ -9,15 +9,19 @@ from artstore.errors import NotFound, StorageError
 @click.command("serve")
 @click.option(
     "--listen", default="127.0.0.1:8650", show_default=True, metavar="HOST:PORT",
-    help="Where to listen: also unix:PATH, a socket that only a proxy may open.",
+    help="Where to listen. unix:PATH is a socket that only a proxy may open.",
 )  # fmt: skip
-@click.option("--group", metavar="NAME", help="The group that may open the socket, too, such as the proxy's.")
+@click.option("--group", metavar="NAME", help="Also let this group open the socket, such as the proxy's.")
 @click.option(
     "--protect", multiple=True, metavar="ALIAS", help="An alias that promoters move. [default: prod, production]"
 )
-@click.option("--accel", metavar="LOCATION", help="The proxy's internal location of this repository, for large files.")
+@click.option(
+    "--accel", metavar="LOCATION", help="Let nginx send large files: its internal location of this repository."
+)
 @click.option("--previews", multiple=True, metavar="PROJECT", help="Show viewers of this project its files on pages.")
-@click.option("--proxy", metavar="HOST", help="The IP address of a proxy with TLS, which says who the clients are.")
+@click.option(
+    "--proxy", metavar="HOST", help="The IP address of the proxy with TLS. What it says of clients is believed."
+)
 @click.option("--proxy-user", metavar="HEADER", help="The header in which the proxy names the user of pages.")
 @served_option
 def serve_command(
@@ -36,13 +40,13 @@ def serve_command(
     their tokens.
 
     People log in on its pages with the same tokens. Viewers see names, metrics and lists of files, and not a byte of a
-    file. With --previews the pages of a project show them files too, which gives these away.
+    file. With --previews PROJECT they also see what is in that project's files, which gives these away.
 
-    With --listen unix:PATH whoever may open the socket is the proxy: this user, and the --group. With --proxy any
-    process at its address is.
+    With --listen unix:PATH, every process that may open the socket counts as the proxy: those of this user and of
+    --group. With --proxy, every process at that address does.
 
-    With --from this is another folder or a bucket, whose large files clients get from the bucket itself. A bucket's
-    tokens and audit are kept for this user on this host: `token` and `audit` take --from, too.
+    --from serves another folder, or a bucket. Clients get a bucket's large files from the bucket itself. Its tokens and
+    audit are kept for this user on this host, so `token` and `audit` need the same --from.
     """
     try:
         from artstore.server.serving import Serving

@@ -9,9 +9,7 @@ from artstore.cli.output import open_view
 from artstore.server.folder import check_servable
 from artstore.store.settings import Settings, find_root
 
-served_option = click.option(
-    "--from", "place", metavar="PLACE", help="The repository at this remote, path or URL instead."
-)
+served_option = click.option("--from", "place", metavar="PLACE", help="Use the repository at this remote, path or URL.")
 
 
 class ServedPlace(NamedTuple):

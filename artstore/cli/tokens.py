@@ -127,9 +127,9 @@ def audit_command(
 ) -> None:  # fmt: skip
     """List what was asked of the server: who, when, from where, for what, and what came of it.
 
-    Each record names the digest of the one before it, so a changed or removed record is found. A file that was cut at
-    its end, or written anew as a whole, is found only with an end of it that was kept elsewhere: the server prints the
-    ends daily, and so does --check. Exits with 7 if anything is wrong.
+    Each record has the digest of the one before it, so --check finds a record that was changed or removed. It finds
+    a file that was cut, or written anew as a whole, only by an end that was kept elsewhere, which --head names. The
+    server prints the ends daily, and --check prints them, too. Exits with 7 if anything is wrong.
     """
     if heads and not check:
         raise InvalidValue("--head can be used with --check only")
