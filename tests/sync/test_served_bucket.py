@@ -4,8 +4,9 @@ import http.client
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from artstore.api.recording import start
 from artstore.domain.digest import BLOB
 from artstore.domain.roles import Role
 from artstore.repository import Repository
+from artstore.server.audit import Audit
 from artstore.server.folder import server_folder
 from artstore.store.layout import storage_at
 from tests.support.addresses import as_expected, everything
@@ -23,7 +25,7 @@ from tests.support.commands import Cli, environment
 from tests.support.folders import make_tree
 from tests.support.matrix import ALL, PROJECTS, REQUESTS, SECRET, Known, name_of, prefix_of, two_projects
 from tests.support.served import Asking, Server, serving
-from tests.support.servers import S3Proxy, SeaweedFS
+from tests.support.servers import S3Proxy, SeaweedFS, ask_signed
 from tests.support.team import Team, needles
 
 LARGE = b"weights\n" * 300_000
@@ -139,6 +141,55 @@ def test_a_page_fetches_no_large_file_from_the_bucket_unless_somebody_downloads_
             assert [path for method, path, _ in proxy.requests if method == "GET" and "/objects/blobs/" in path]
 
 
+def test_an_address_is_for_one_large_file_for_reading_it_as_bytes_and_for_its_time(
+    tmp_path: Path, server: SeaweedFS, bucket: Bucket
+) -> None:
+    two_projects(tmp_path)
+    bucket.fill(tmp_path / ".artifacts")
+    with bucket.served(tmp_path, "from artstore.server import objects\nobjects.SECONDS = 3") as served:
+        known, reader = Known(served.token("root", Role.ADMIN)), served.token("reader", Role.READER, "local/vision")
+        folder, id, digest = known.folder("vision"), known.ids["vision"], known.digests["vision"]
+        where = f"/blobs/{digest}?log={folder}&id={id}"
+        status, headers, body = reader.whole("GET", where)
+        location, began = headers["location"], time.monotonic()
+        path, other = urlsplit(location).path, known.digests["hidden"]
+        assert (status, body) == (302, b"") and f"/objects/blobs/{digest[:2]}/{digest}/" in path
+        assert _answered(location) == (200, "application/octet-stream")
+        elsewhere = [one for one in _paths(server, tmp_path.name) if one != path]
+        assert any(".pack/" in one for one in elsewhere) and any(other in one for one in elsewhere)
+        for wrong in (
+            *(location.replace(path, one) for one in elsewhere), location.replace(path, path.rpartition("/")[0]),
+            location.replace(path, "/" + path.split("/")[1]), f"{location}&response-content-type=text/html",
+            f"{location}&response-content-disposition=inline", f"{location}&versionId=1",
+            location.replace("X-Amz-Expires=3", "X-Amz-Expires=604800"),
+        ):  # fmt: skip
+            assert wrong != location and _answered(wrong)[0] in (400, 403), wrong
+        for method in ("PUT", "POST", "DELETE", "HEAD"):
+            assert _answered(location, method)[0] in (400, 403, 405), method
+        small = [digest for _, _, digest in _small(reader, folder, id)]
+        assert small and all(reader.get(f"/blobs/{one}?log={folder}&id={id}")[0] != 302 for one in small), "in a pack"
+        assert reader.get(f"/blobs/{other}?log={folder}&id={id}")[0] == 404
+        served.tokens.revoke("reader")
+        assert reader.get(where)[0] == 401
+        time.sleep(max(began + 5 - time.monotonic(), 0))
+        assert _answered(location)[0] == 403, "its time is over"
+        records = [one for one in Audit(served.state).records() if one.operation == "download" and one.outcome == "302"]
+        assert [(one.token, one.project, one.subject) for one in records] == [("reader", "local/vision", "data:v0")]
+
+
+def _small(reader: Asking, folder: str, id: str) -> list[tuple[str, int, str]]:
+    """(path, size, digest) of the small files of a version."""
+    _, listed = reader.post("/listing", folder=folder, id=id)
+    return [(path, size, digest.hex()) for path, _, size, digest in listed[:-1] if size and size < 1 << 20]
+
+
+def _paths(server: SeaweedFS, name: str) -> list[str]:
+    """The path of each object in this part of the bucket, as addresses have it."""
+    status, told = ask_signed(server.endpoint, "GET", f"/{server.bucket}?list-type=2&prefix={name}")
+    assert status == 200
+    return [f"/{server.bucket}/{key}" for key in re.findall("<Key>(.*?)</Key>", told.decode())]
+
+
 def test_what_another_host_serves_is_not_served_again(cli: Cli, repo: Repository) -> None:
     (Path(repo.root) / "config").write_text('[remote "team"]\nurl = https://artifacts.example.org\n')
     for command in (("serve",), ("token", "ls"), ("token", "create", "ci", "--role", "admin"), ("audit",)):
@@ -237,6 +288,16 @@ def test_a_list_of_runs_costs_few_requests_of_the_bucket_unless_there_are_new_en
                 mine.push("bucket")
             proxy.reset()
             assert b"later" in admin.get("/runs").body and len(proxy.requests) <= 16
+
+
+def _answered(location: str, method: str = "GET") -> tuple[int, str | None]:
+    """The status and media type of a request without any credentials but those in the address."""
+    parts = urlsplit(location)
+    connection = http.client.HTTPConnection(parts.netloc)
+    connection.request(method, f"{parts.path}?{parts.query}", b"x" if method in ("PUT", "POST") else None)
+    with closing(connection):
+        answer = connection.getresponse()
+        return answer.status, answer.headers["content-type"]
 
 
 def _read(location: str, method: str = "GET") -> tuple[int, bytes]:

@@ -43,6 +43,9 @@ _BELONGING = ("tmp", "trash")
 _NONCE = re.compile(r"[0-9a-f]{16}")
 _STORED = re.compile(r"objects/(packs/[0-9a-f]{64}\.pack|blobs/[0-9a-f]{2}/[0-9a-f]{64})")
 
+_TYPE = {"Content-Type": "application/octet-stream"}
+"""Else some services guess a type from the bytes: at an address of the bucket, browsers would run a stored page."""
+
 
 class BucketStorage:
     """`Storage` in a bucket, or in the part of a bucket below a path.
@@ -375,7 +378,7 @@ class BucketStorage:
 
         def send() -> str:
             key = f"{path}/{os.urandom(8).hex()}"
-            options = {"use_multipart": not whole, "chunk_size": part, "max_concurrency": _PARTS}
+            options = {"use_multipart": not whole, "chunk_size": part, "max_concurrency": _PARTS, "attributes": _TYPE}
             counted = 0
 
             def parts() -> Iterator[bytes]:
