@@ -57,7 +57,9 @@ def serve_command(
     of = served_place(place)
     serving = Serving(of.place, of.settings, protect, accel, previews=previews, proxy=proxy, proxy_user=proxy_user)
     try:
-        serving.run(listen, told=lambda address: click.echo(f"{address}  (Ctrl-C stops it)"), group=group)
+        serving.run(
+            listen, told=lambda address: click.echo(f"{address}  (Ctrl-C stops it)"), group=group, say=click.echo
+        )
     except KeyboardInterrupt:
         pass  # this is how users stop it
     except OSError as error:

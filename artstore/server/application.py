@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -44,6 +44,8 @@ _SOON = 2.0
 """Seconds after which somebody with more may come again."""
 _EXPIRE_EVERY = 60.0
 """Seconds after which abandoned transactions are looked for."""
+_SAY_EVERY = 86_400.0
+"""Seconds after which the end of the audit is written to the log of the service, where nobody can change it later."""
 
 _PAGES = {route.path.split("/")[1] for route in ROUTES}
 """What the addresses of pages begin with."""
@@ -162,8 +164,22 @@ class _Endpoint:
         await self._door.answer(self._operation, self._telling, scope, receive, send)
 
 
-def application(parts: Parts, tokens: Tokens, audit: Audit, previews: tuple[str, ...] = ()) -> Patient:
-    """The served remote, as an ASGI application. `previews`: projects in which viewers see previews on the pages."""
+def application(
+    parts: Parts,
+    tokens: Tokens,
+    audit: Audit,
+    previews: tuple[str, ...] = (),
+    say: Callable[[str], None] = lambda line: None,
+) -> Patient:
+    """The served remote, as an ASGI application.
+
+    Args:
+        parts: What answers requests.
+        tokens: Those that are let in.
+        audit: The record of what is asked.
+        previews: Projects in which viewers see previews on the pages.
+        say: What writes a line to the log of the service: the end of the audit, daily and when the server stops.
+    """
     tries = Tries(tokens)
     door = Door(parts, tries, audit)
     pages = Pages(parts.served, tries, Sessions(tokens), audit, previews)
@@ -173,8 +189,10 @@ def application(parts: Parts, tokens: Tokens, audit: Audit, previews: tuple[str,
         anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_expire, parts, tries)
+            tasks.start_soon(_say_ends, audit, say)
             yield
             tasks.cancel_scope.cancel()
+        _say_end(audit, say)
         parts.sendings.close()
         parts.served.close()
 
@@ -200,7 +218,20 @@ async def _expire(parts: Parts, tries: Tries) -> None:
 
     while True:
         await anyio.sleep(_EXPIRE_EVERY)
-        await anyio.to_thread.run_sync(expire)
+        with suppress(ArtstoreError):  # such as a file of tokens that can't be read now
+            await anyio.to_thread.run_sync(expire)
+
+
+async def _say_ends(audit: Audit, say: Callable[[str], None]) -> None:
+    while True:
+        await anyio.sleep(_SAY_EVERY)
+        _say_end(audit, say)
+
+
+def _say_end(audit: Audit, say: Callable[[str], None]) -> None:
+    if (head := audit.head()) is not None:
+        with suppress(OSError):  # nobody may read the log
+            say(f"head: {head}")
 
 
 async def _health(request: Request) -> Response:

@@ -261,8 +261,9 @@ class Sendings:
             gone = [one for one in self._open.values() if one.is_ending and not one.under_way]
             for one in gone:
                 del self._open[one.id]
-        for sending in gone:
-            sending.close()
+        with ExitStack() as closing:  # each is closed, also if another can't be
+            for sending in gone:
+                closing.callback(sending.close)
 
     def close(self) -> None:
         """End all transactions."""

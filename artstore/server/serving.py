@@ -66,8 +66,17 @@ class Serving:
         self._proxy = proxy and proxy_at(proxy)
         self._proxy_user = proxy_user and header_named(proxy_user)
 
-    def run(self, listen: str, told: Callable[[str], None], *, group: str | None = None) -> None:
-        """Serve until interrupted. `told` is called with the address. `group` may open the socket of this host, too.
+    def run(
+        self,
+        listen: str,
+        told: Callable[[str], None],
+        *,
+        group: str | None = None,
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        """Serve until interrupted. `group` may open the socket of this host, too.
+
+        `told` is called with the address, `say` with lines for the log of the service.
 
         Raises OSError if the address can't be used, and Refused if others could reach it and there are no tokens.
         """
@@ -85,7 +94,7 @@ class Serving:
         allow_more_open()
         with listening(place, group) as listener:
             told(place.shown(listener))
-            served: Application = application(self._parts, self._tokens, self._audit, self._previews)
+            served: Application = application(self._parts, self._tokens, self._audit, self._previews, say)
             config = uvicorn.Config(
                 Proxied(served, proxy, self._proxy_user), log_level="error", access_log=False,
                 proxy_headers=False,  # uvicorn takes the word of whoever is on this host

@@ -4,7 +4,7 @@ import time
 from collections import OrderedDict
 from threading import Lock
 
-from artstore.errors import AuthenticationError, StorageError
+from artstore.errors import ArtstoreError, AuthenticationError, StorageError
 from artstore.server.tokens import Token, Tokens
 
 _WRONG = 20
@@ -37,12 +37,18 @@ class Tries:
         self._wrong: OrderedDict[str, list[float]] = OrderedDict()
 
     def token(self, secret: str, address: str) -> Token:
-        """The token with this secret. Raises AuthenticationError, and TooMany after many wrong ones from an address."""
+        """The token with this secret. Raises AuthenticationError, and TooMany after many wrong ones from an address.
+
+        Raises StorageError if the tokens can't be read.
+        """
         with self._lock:
             recent = self._recent(address)
         if len(recent) >= _WRONG:
             raise TooMany(recent[0] + _MINUTE - time.monotonic())
-        token = self._tokens.find(secret)
+        try:
+            token = self._tokens.find(secret)
+        except ArtstoreError as error:  # which names places of the server
+            raise StorageError("nobody can be let in now", hint="who runs this server can find out why") from error
         if token is None:
             self._note(address)
             hint = "ask who runs this server for a new one"
