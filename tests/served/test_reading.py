@@ -25,7 +25,7 @@ def test_without_a_token_nothing_is_told_but_that_it_takes_one(server: Server) -
 
 def test_a_reader_gets_logs_and_objects_of_their_projects_alone(askers: dict[str, Asking]) -> None:
     reader = askers["reader"]
-    assert reader.post("/heads", under=["refs", "runs"]) == (200, [[VISION, 1], ["end"]])
+    assert reader.post("/heads", under=["refs", "runs"]) == (200, [[VISION, 1], ["runs/local/vision/r", 2], ["end"]])
     version = _version(reader)
     through = [[VISION, [version["id"]]]]
     status, found = reader.post("/objects", through=through, digests=[version["id"], version["digest"]])

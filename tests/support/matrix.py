@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from artstore.api.recording import start
 from artstore.domain.wire import PREFIX
 from artstore.repository import Repository
 from artstore.server import hub
@@ -26,6 +27,7 @@ def two_projects(folder: Path) -> None:
         for project in ("vision", "hidden"):
             long = "a long story of " + project * 1000
             repository.put(str(folder / project), f"{project}/data", type="dataset", description=long)
+            start(repository.root, project=project, id="r").finish(0, {})
 
 
 class Known:
