@@ -1,6 +1,7 @@
 """Serving: what may be served, listening, and ending gracefully."""
 
 import gc
+import resource
 from collections.abc import Callable
 
 import uvicorn
@@ -92,6 +93,7 @@ class Serving:
         if self._proxy_user and not proxy:
             raise InvalidValue("a header with the user's name is taken from a proxy only", hint="--proxy names it")
         allow_more_open()
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold tokens
         with listening(place, group) as listener:
             told(place.shown(listener))
             served: Application = application(self._parts, self._tokens, self._audit, self._previews, say)
