@@ -86,17 +86,16 @@ def test_help_texts_show_conditions_and_urls_in_quotes() -> None:
     assert [word for word in shown if not re.fullmatch(r"'[^']+'[.,;:]*", word)] == []
 
 
-def test_every_promise_of_security_md_names_tests_that_exist() -> None:
-    promised = re.findall(r"`(test_\w+\.py)::(test_\w+)`", (TOP / "SECURITY.md").read_text())
-    assert len(promised) > 30
-    for file, name in promised:
-        assert re.search(rf"^def {name}\(", next((TOP / "tests").rglob(file)).read_text(), re.MULTILINE), (
-            f"{file}::{name}"
-        )
-    rows = [
-        line for line in (TOP / "SECURITY.md").read_text().split("## Promises")[1].splitlines() if line.startswith("| ")
-    ]
-    assert all("`test_" in line for line in rows if not line.startswith("| promise")), "a promise has no test"
+@pytest.mark.parametrize(("document", "begin"), [("SECURITY.md", "## Promises"), ("docs/attacks.md", "## 1.")])
+def test_every_promise_and_every_attack_names_tests_that_exist(document: str, begin: str) -> None:
+    text = (TOP / document).read_text()
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", text)
+    assert len(named) > 30
+    for file, name in named:
+        there = [path for path in (TOP / "tests").rglob(file) if re.search(rf"(?m)^def {name}\(", path.read_text())]
+        assert len(there) == 1, f"{file}::{name}"
+    rows = [line for line in text.split(begin)[1].splitlines() if line.startswith("| ")]
+    assert all("`test_" in line for line in rows if not line.startswith(("| promise", "| attack"))), "one has no test"
 
 
 def commands_of_modules() -> list[tuple[str, str]]:
