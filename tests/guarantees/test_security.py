@@ -46,6 +46,7 @@ ALLOWED = {
     ("__init__", "importlib"): "public names, from a table in the same file",
     ("operations.automation.worker", "subprocess"): "commands of the user's own rules, without a shell",
     ("operations.automation.worker", "tempfile"): "files without a name",
+    ("server.seen", "tempfile"): "the folder for temporary files, whose free space is looked at",
     ("cli", "importlib"): "families of commands, from a table in the same file",
     ("operations.doctor.filesystem", "subprocess"): "a second process of our own, which asks for a lock",
     ("backends.files", "ctypes"): "syncfs of the C library",
