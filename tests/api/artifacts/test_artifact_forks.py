@@ -187,6 +187,7 @@ def test_workers_that_were_forked_read_and_write_and_log_artifacts_of_their_own(
 # -- how runs end ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.diagonal("end", "block")
 @pytest.mark.parametrize(
     ("end", "state", "code"),
     [

@@ -30,6 +30,7 @@ from tests.support.together import (
 # -- downloads into one root ---------------------------------------------------------------------------
 
 
+@pytest.mark.diagonal("there", "files")
 @pytest.mark.parametrize("there", ["nothing", "an empty folder", "partly wrong files"])
 @pytest.mark.parametrize("files", [SMALL, LARGE], ids=["small", "large"])
 def test_downloads_into_one_root_make_it_whole_though_some_are_killed(
