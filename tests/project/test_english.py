@@ -59,16 +59,16 @@ class Text(NamedTuple):
 
 def texts_of(source: str) -> Iterator[Text]:
     """Docstrings, comments and messages of a Python file."""
-    tree = ast.parse(source)
-    docs = {id(node.value): node.value for node in ast.walk(tree) if _is_text(node)}
+    nodes = list(ast.walk(ast.parse(source)))
+    docs = {id(node.value): node.value for node in nodes if _is_text(node)}
     for node in docs.values():
         yield Text("docstring", node.lineno, str(node.value), node.col_offset + 3)
     inside = set(docs)
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.JoinedStr):
             inside |= {id(value) for value in node.values}
             yield Text("message", node.lineno, "".join(map(_part, node.values)))
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside:
             yield Text("message", node.lineno, node.value)
     yield from _comments(source)
