@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 import artstore
@@ -38,6 +39,8 @@ def pytest_configure() -> None:
     each worker the tests, which together takes a third of a run.
     """
     sys.dont_write_bytecode = False
+    hypothesis.settings.register_profile("any host", deadline=None)  # an example's time is the host's
+    hypothesis.settings.load_profile("any host")
     if "PYTEST_XDIST_WORKER" not in os.environ:
         compileall.compile_dir(Path(artstore.__file__).parent, quiet=2)
     if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH and "TMPDIR" not in os.environ:
