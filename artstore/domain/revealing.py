@@ -23,7 +23,7 @@ _WORDS = 3.0
 def tells_content(path: bytes) -> bool:
     """Whether the name of a file says what it holds: it is one of W&B's media, or has what looks like a digest.
 
-    A digest in base64 doesn't look like words, and one in base32 has letters and digits that alternate. Of names of words
+    A digest in base64 doesn't look like words, and letters and digits of one in base32 alternate. Of names of words
     that are as long as a digest, up to one in ten are hidden, too, if they have many digits or abbreviations.
     """
     return (
