@@ -20,7 +20,7 @@ def given(one: Blob, request: Request, proxied: str | None, headers: Mapping[str
     if one.file is None:
         assert one.address is not None
         return Response(status_code=302, headers=more | {"location": one.address})
-    if proxied is not None:
+    if proxied is not None and one.path:
         one.file.close()
         return Response(headers=more | {"x-accel-redirect": f"{proxied}/{one.path}"}, media_type=BYTES)
     part = part_asked(request, one.size)

@@ -14,8 +14,8 @@ from artstore.server.access import REFS, Access, LogPlace, log_place
 from artstore.server.logs import Logs
 from artstore.server.reach import Digests, long_properties
 from artstore.server.served import Served
-from artstore.store.large import blob_path
 from artstore.store.packs import Row
+from artstore.store.paths import blob_path
 from artstore.store.reading import read_rows
 from artstore.store.store import Store
 

@@ -22,6 +22,10 @@ class Content(Protocol):
 
     @property
     def size(self) -> int: ...
+    @property
+    def path(self) -> str:
+        """Where the blob is a file of its own in its repository; else empty."""
+
     def read(self, offset: int, length: int) -> bytes:
         """Some of the bytes; fewer only at the end. They aren't checked: call `verify` before."""
 
@@ -66,7 +70,7 @@ class FileContent:
         """
         self._fd = fd
         self._digest = digest
-        self.path = path
+        self.path: str = path
         self._notes = notes
         self._aside = aside
         self.size = os.fstat(fd).st_size

@@ -3,7 +3,7 @@
 from artstore.backends.storage import Storage
 from artstore.domain.digest import Digest, from_hex, is_hex
 from artstore.errors import StorageError
-from artstore.store.large import blob_path
+from artstore.store.paths import blob_path
 
 
 class DamageNotes:

@@ -1,4 +1,4 @@
-"""Large blobs, each a file below objects/blobs."""
+"""Large blobs: files below objects/blobs, or stored in packs."""
 
 import os
 import stat
@@ -8,16 +8,14 @@ from artstore.backends.storage import FolderStorage, Storage
 from artstore.domain.digest import Digest, from_hex, is_hex, short
 from artstore.domain.names import printable
 from artstore.errors import Damage, DamagedObject, MissingObject, StorageError, storage_error
-from artstore.store.content import HEAL, FileContent
+from artstore.store.content import HEAL, Content, FileContent
+from artstore.store.packed import PackedBlobs, PackedContent
+from artstore.store.packset import PackSet
+from artstore.store.paths import BLOBS, blob_path
 from artstore.store.trash import trashed
 from artstore.store.verified import VerifiedNotes
 
-BLOBS = "objects/blobs"
-
-
-def blob_path(digest: bytes) -> str:
-    name = digest.hex()
-    return f"{BLOBS}/{name[:2]}/{name}"
+_LOOKS = 4
 
 
 class LargeBlobs:
@@ -26,17 +24,20 @@ class LargeBlobs:
     Any thread may call `copy`; all other methods must be called by one thread.
     """
 
-    def __init__(self, storage: Storage, *, kept: bool = True, here: FolderStorage | None) -> None:
+    def __init__(self, storage: Storage, packs: PackSet, *, kept: bool = True, here: FolderStorage | None) -> None:
         """`here` is the storage itself if it is a repository on this host, else None."""
         self._storage = storage
         self._here = here
         self._kept = kept
         self.verified = VerifiedNotes(here)
+        self.packed = PackedBlobs(packs, self.verified)
 
     def sizes(self, digests: list[Digest]) -> dict[Digest, int]:
-        """The size in bytes of each of these blobs that is in objects/."""
-        found = self._storage.sizes([blob_path(digest) for digest in digests])
-        return {digest: found[blob_path(digest)] for digest in digests if blob_path(digest) in found}
+        """The size in bytes of each of these blobs that is in objects/, as a file or in packs."""
+        there = self._storage.sizes([blob_path(digest) for digest in digests])
+        found = {digest: there[blob_path(digest)] for digest in digests if blob_path(digest) in there}
+        packed = (self.packed.find(digest) for digest in digests if digest not in found)
+        return found | {blob.digest: blob.size for blob in packed if blob is not None}
 
     def readable(self, digests: Set[Digest]) -> dict[Digest, int]:
         """The size in bytes of each of these blobs that can be read: it is in objects/, or waits in the trash."""
@@ -54,8 +55,13 @@ class LargeBlobs:
         return {digest for digest, size in large.items() if sizes.get(digest) == size}
 
     def has(self, digest: Digest, size: int) -> bool:
-        """Whether a large blob is in objects/ with the right size. It is always looked up anew."""
-        return self._storage.size(blob_path(digest)) == size
+        """Whether a large blob is in objects/ with the right size. A file is always looked up anew."""
+        return self._storage.size(blob_path(digest)) == size or self.is_packed(digest, size)
+
+    def is_packed(self, digest: Digest, size: int) -> bool:
+        """Whether a large blob with this size is in packs with all its segments, as of the last listing."""
+        packed = self.packed.find(digest)
+        return packed is not None and packed.size == size
 
     def may_rely_on(self, digest: Digest, size: int) -> bool:
         """Whether a large blob is stored and right. A file that changed since it was hashed is hashed again.
@@ -63,11 +69,11 @@ class LargeBlobs:
         A damaged one is moved into bad/.
         """
         if self._here is None:
-            return self._storage.sizes([blob_path(digest)]) == {blob_path(digest): size}
+            return self.sizes([digest]) == {digest: size}
         try:
             status = self._here.stat(blob_path(digest))
         except OSError:
-            return False
+            return self.is_packed(digest, size)
         if not stat.S_ISREG(status.st_mode) or status.st_size != size:
             return False
         if not self.verified.contradicts(digest, status):
@@ -78,15 +84,19 @@ class LargeBlobs:
             return False
         return True
 
-    def all(self) -> Iterator[tuple[Digest, int]]:
-        """(digest, size) of each large blob in objects/."""
+    def files(self) -> Iterator[tuple[Digest, int]]:
+        """(digest, size) of each large blob that is a file in objects/."""
         for path, size in sorted(self._storage.below(BLOBS)):
             name = path.rpartition("/")[2]
             if is_hex(name) and path == blob_path(bytes.fromhex(name)):
                 yield from_hex(name), size
 
+    def all_sizes(self) -> set[int]:
+        """The sizes of all large blobs. A file of another size isn't stored yet."""
+        return {size for _, size in (*self.files(), *self.packed.all())}
+
     def find(self, digest: Digest) -> str | None:
-        """The path of a large blob in objects/ or trash/, or None.
+        """The path of a large blob that is a file in objects/ or trash/, or None.
 
         Both are searched twice, because the blob may be moved from one to the other meanwhile.
         """
@@ -98,26 +108,42 @@ class LargeBlobs:
                 return found
         return None
 
-    def open(self, digest: Digest, size: int) -> FileContent:
+    def open(self, digest: Digest, size: int) -> Content:
         """Open a large blob with the right size, not hashed. Raises MissingObject or DamagedObject."""
-        for attempt in range(4):
-            path = blob_path(digest) if attempt == 0 and self._here is not None else self.find(digest)
-            if path is None:
-                break
+        for _ in range(_LOOKS):
             try:
-                fd = self._storage.open(path)
+                content = self._opened(digest)
             except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise storage_error(error, f"open blob {short(digest)}") from error
-            content = FileContent(fd, digest, path=path, notes=self.verified, aside=self.set_aside)
+                continue  # a pack was merged or collected between two look-ups
+            if content is None:
+                break
             if content.size == size:
                 return content
             with content:
                 content.refuse_size(size)
         if any(name.startswith(digest.hex() + ".") for name in self._storage.names("bad")):
             raise DamagedObject(f"blob {short(digest)} is damaged, and was set aside in bad/", hint=HEAL)
-        raise MissingObject(f"blob {short(digest)} is missing from {printable(self._storage.root)}", hint=HEAL)
+        raise self._missing(digest)
+
+    def _opened(self, digest: Digest) -> FileContent | PackedContent | None:
+        """A large blob, whatever its size is, or None. Whoever moves it stores it elsewhere first, or in the trash."""
+        if (file := self._file(digest, blob_path(digest))) is not None:
+            return file
+        if (packed := self.packed.find(digest)) is not None:
+            return self.packed.open(packed)
+        if (path := self.find(digest)) is not None and (file := self._file(digest, path)) is not None:
+            return file
+        packed = self.packed.find_anywhere(digest)
+        return self.packed.open(packed) if packed is not None else None
+
+    def _file(self, digest: Digest, path: str) -> FileContent | None:
+        try:
+            fd = self._storage.open(path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise storage_error(error, f"open blob {short(digest)}") from error
+        return FileContent(fd, digest, path=path, notes=self.verified, aside=self.set_aside)
 
     def copy(
         self, digest: Digest, size: int, target: int, advance: Callable[[int], None], *, there: int | None = None
@@ -129,15 +155,26 @@ class LargeBlobs:
         """
         path = blob_path(digest) if there is not None else self.find(digest)
         actual = there if there is not None else self._storage.size(path) if path is not None else None
-        if path is None or actual is None:
-            raise MissingObject(f"blob {short(digest)} is missing from {printable(self._storage.root)}", hint=HEAL)
-        if actual != size:
+        if actual not in (size, None):
             where = printable(self._storage.root)
             raise DamagedObject(f"blob {short(digest)} in {where} has {actual} bytes instead of {size}", hint=HEAL)
         try:
-            return self._storage.copy_out(path, target, advance)
+            if path is not None and actual is not None:
+                return self._storage.copy_out(path, target, advance)
+        except FileNotFoundError:
+            pass  # it is in packs, or was collected
+        packed = self.packed.find_anywhere(digest)
+        if packed is None:
+            raise self._missing(digest)
+        try:
+            with self.packed.open(packed) as content:
+                content.copy_to(target, advance)
         except FileNotFoundError as error:
-            raise MissingObject(f"blob {short(digest)} was collected while it was copied", hint=HEAL) from error
+            raise self._missing(digest) from error
+        return digest, packed.size
+
+    def _missing(self, digest: Digest) -> MissingObject:
+        return MissingObject(f"blob {short(digest)} is missing from {printable(self._storage.root)}", hint=HEAL)
 
     def check(self, digest: Digest, size: int) -> None:
         """Open and hash a stored large blob. If it is wrong in two reads, move it into bad/ and raise DamagedObject."""
@@ -145,12 +182,13 @@ class LargeBlobs:
             content.check()
 
     def read(self, digest: Digest) -> bytes:
-        """The bytes of a large blob, checked."""
-        path = self.find(digest)
-        size = (self._storage.size(path) if path else None) or 0
-        with self.open(digest, size) as content:
+        """The bytes of a large blob, checked. Raises MissingObject or DamagedObject."""
+        content = self._opened(digest)
+        if content is None:
+            raise self._missing(digest)
+        with content:
             content.verify()
-            return content.read(0, size)
+            return content.read(0, content.size)
 
     def own_copies(self, copied: dict[str, str]) -> list[tuple[str, os.stat_result]]:
         """(path, stat) of the stored blobs that are the same files as the staged ones that we hashed.

@@ -38,7 +38,7 @@ class ObjectStore:
         """the storage if it is a repository on this host, else None"""
         self._damage = DamageNotes(storage, kept=notes)
         self.packs = PackSet(storage, self._damage, self.here if cache is None else cache)
-        self.large = LargeBlobs(storage, kept=notes, here=self.here)
+        self.large = LargeBlobs(storage, self.packs, kept=notes, here=self.here)
         self._cached_trees: dict[Digest, bytes] = {}
         self._cached_bytes = 0
         self._kept_trees: dict[Digest, bytes] = {}
@@ -105,7 +105,8 @@ class ObjectStore:
 
     def large_size(self, blob: Digest) -> int | None:
         """The size of a large blob that can be read. None for a small one, and if there is none."""
-        return None if self.packs.holding(blob) else self.large.readable({blob}).get(blob)
+        small = any(row.is_small for _, row in self.packs.places(blob))
+        return None if small else self.large.readable({blob}).get(blob)
 
     # -- reading --
 
@@ -183,7 +184,7 @@ class ObjectStore:
         if damaged or self._damage.of(digest):
             where = f" in pack {min(damaged)[:12]}" if damaged else ""
             raise DamagedObject(f"{what}{where} is damaged", hint=HEAL)
-        if kind == BLOB and self.large.find(digest) is not None:
+        if kind == BLOB and digest in self.large.readable({digest}):
             return self.large.read(digest)
         if self._damage.broken:
             pack_name = min(self._damage.broken)[:12]

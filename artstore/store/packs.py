@@ -1,16 +1,26 @@
 """Pack files: many small objects in one immutable file, with an index that the file's name verifies."""
 
-import itertools
 import os
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import NamedTuple, Protocol, TypeVar
 
 from blake3 import blake3
 
 from artstore.backends.descriptors import CLOSED, OpenFile
 from artstore.backends.files import closing_fd, sync_file, write_fully
-from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, ObjectKind, digest_of, pack_digest
+from artstore.domain.digest import (
+    BLOB,
+    PACKED_NAMES,
+    RECIPE,
+    TREE,
+    VERSION,
+    Digest,
+    ObjectKind,
+    PackedKind,
+    digest_of,
+    pack_digest,
+)
 from artstore.errors import Damage
 
 MAGIC = b"ARTPACK\x01"
@@ -32,10 +42,6 @@ So an object is rewritten at most four times, and there are at most 7 packs in e
 """
 
 _AHEAD = 1 << 20
-_SALVAGE = 20_000
-"""Rows of 48 bytes that `salvage` reads at once."""
-_STRANGE = 4096
-"""`salvage` stops looking for rows after this many places in sequence that can't be rows."""
 _FLUSH = 512  # objects gathered for one writev: below IOV_MAX (1,024), and 2 MiB of 4 KiB files
 _FLUSH_BYTES = 4 << 20
 
@@ -50,9 +56,9 @@ class Rows(Protocol):
 
 class Row(NamedTuple):
     digest: Digest
-    kind: ObjectKind
+    kind: PackedKind
     length: int
-    """bytes that the object takes in the pack"""
+    """bytes at `offset` that have to be read for the object"""
     offset: int
 
     @property
@@ -60,13 +66,34 @@ class Row(NamedTuple):
         """Bytes of the object itself."""
         return self.length
 
+    @property
+    def is_small(self) -> bool:
+        """Whether it is an object of its own, and no part of how a large blob is stored."""
+        return self.kind != RECIPE and (self.kind != BLOB or self.size < LARGE)
 
-def _object(kind: int, digest: bytes, stored: _Bytes) -> _Bytes | None:
-    """The object that is stored as these bytes, or None if they don't have its digest."""
+    def decoded(self, stored: bytes) -> bytes | memoryview | None:
+        """The object, checked, from the bytes that have to be read for it; None if they are wrong."""
+        return checked(self.kind, self.digest, stored)
+
+
+def checked(kind: int, digest: bytes, stored: _Bytes) -> _Bytes | None:
+    """These bytes if they are the object with this digest, else None."""
     if kind == BLOB:  # without digest_of: a check asks for each of 50,000 files
         return stored if blake3(stored).digest() == digest else None
+    if kind == RECIPE:
+        return stored if _is_recipe(stored) else None
     known: ObjectKind | None = TREE if kind == TREE else VERSION if kind == VERSION else None
     return stored if known is not None and digest_of(known, stored) == digest else None
+
+
+def _is_recipe(data: bytes | memoryview) -> bool:
+    from artstore.domain.recipes import decode_recipe  # only what has packed blobs needs it
+
+    try:
+        decode_recipe(data)
+    except Damage:
+        return False
+    return True
 
 
 class Window(NamedTuple):
@@ -78,7 +105,7 @@ class Window(NamedTuple):
 
     def objects(self) -> Iterator[tuple[Row, memoryview | None]]:
         """Each row with its object, checked; None if this copy is wrong."""
-        data, start, found = self.data, self.rows[0].offset, _object
+        data, start, found = self.data, self.rows[0].offset, checked
         for row in self.rows:
             digest, kind, length, offset = row
             offset -= start
@@ -93,12 +120,16 @@ class Window(NamedTuple):
 class PackWriter:
     """Writes one pack to a path. Objects can be added in any order; `finish` returns the name. Not thread-safe."""
 
+    _magic = MAGIC
+
     def __init__(self, path: str) -> None:
         self.path = path
         self._file = OpenFile.of(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
-        self._header = MAGIC + os.urandom(16)
+        self._header = self._magic + os.urandom(16)
         self.known = b""
         """header and index, for `known_index`, after `finish`"""
+        self.name = ""
+        """the pack's name, after `finish`"""
         self._rows: list[bytes] = []
         self._pending: list[bytes | memoryview] = [self._header]
         self._pending_bytes = HEADER
@@ -107,9 +138,12 @@ class PackWriter:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def add(self, kind: ObjectKind, digest: Digest, data: bytes | memoryview) -> None:
+    def add(self, kind: PackedKind, digest: Digest, data: bytes | memoryview) -> None:
         """Add an object. Its bytes are written later, so they must not change until `finish`."""
         self._rows.append(ROW.pack(digest, kind, 0, 0, len(data), self.size))
+        self._append(data)
+
+    def _append(self, data: bytes | memoryview) -> None:
         self._pending.append(data)
         self.size += len(data)
         self._pending_bytes += len(data)
@@ -120,7 +154,7 @@ class PackWriter:
         """Add an object as another pack stores it. The caller must have checked it."""
         self.add(row.kind, row.digest, stored)
 
-    def add_many(self, kind: ObjectKind, objects: Iterable[tuple[Digest, memoryview]]) -> None:
+    def add_many(self, kind: PackedKind, objects: Iterable[tuple[Digest, memoryview]]) -> None:
         """Add objects of one kind. Same as `add` for each, but faster."""
         rows, pending, size, pack = self._rows, self._pending, self.size, ROW.pack
         for digest, data in objects:
@@ -157,17 +191,17 @@ class PackWriter:
         digest, kind, _, _, length, offset = ROW.unpack(self._rows[number])
         self.flush()
         with closing_fd(os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)) as fd:
-            found = _object(kind, digest, os.pread(fd, length, offset))
+            found = checked(kind, digest, os.pread(fd, length, offset))
         if found is None:
-            raise Damage(f"{KIND_NAMES[kind]} {digest.hex()[:12]} was written wrong to {self.path}")
+            raise Damage(f"{PACKED_NAMES[kind]} {digest.hex()[:12]} was written wrong to {self.path}")
         return found
 
     def finish(self, *, sync: bool = True) -> Digest:
         """Write index and footer, sync and close. Returns the pack's digest, under which it is published."""
-        self._rows.sort()
-        index = b"".join(self._rows)
+        index = self._index()
         self.known = self._header + index
         name = pack_digest(self._header, index)
+        self.name = name.hex()
         self._pending += [index, FOOTER.pack(len(self._rows), self.size, name, END)]
         self._pending_bytes += len(index) + FOOTER.size
         self.size += len(index) + FOOTER.size
@@ -176,6 +210,10 @@ class PackWriter:
             sync_file(self._file.checked())
         self.close()
         return name
+
+    def _index(self) -> bytes:
+        self._rows.sort()
+        return b"".join(self._rows)
 
     def close(self) -> None:
         file, self._file = self._file, CLOSED
@@ -220,10 +258,31 @@ class PackIndex:
         self._finds = 0
         self._numbers: dict[bytes, int] | None = None
 
+    has_frames = False
+    """whether objects are stored in frames: only then can there be recipes and segments"""
+
+    @property
+    def whole(self) -> bytes:
+        """The index as it is in the pack."""
+        return self.data
+
     @property
     def pack_size(self) -> int:
         """Bytes of the whole file."""
-        return self.objects_end + len(self.data) + FOOTER.size
+        return self.objects_end + len(self.whole) + FOOTER.size
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of all objects as they are stored."""
+        return self.objects_end - HEADER
+
+    def bytes_of(self, rows: Iterable[Row]) -> int:
+        """Bytes that some of the objects take as they are stored."""
+        return sum(row.length for row in rows)
+
+    def size_with(self, rows: Collection[Row]) -> int:
+        """Bytes of a pack with only some of the objects, as they are stored."""
+        return HEADER + self.bytes_of(rows) + len(rows) * ROW.size + FOOTER.size
 
     def find(self, digest: bytes) -> int | None:
         """The row number of an object, or None.
@@ -255,6 +314,9 @@ class PackIndex:
 class Pack:
     """A reader of one pack."""
 
+    writer: type[PackWriter] = PackWriter
+    """writes packs to which objects of this one can be copied"""
+
     def __init__(self, index: PackIndex, read: Callable[[int, int], bytes], close: Callable[[], None]) -> None:
         self.name = index.name
         self.index = index
@@ -276,14 +338,15 @@ class Pack:
             size = max(length, self.ahead) if 0 <= start <= len(self._ahead) else length
             self._ahead = memoryview(self.read_range(offset, min(size, self.index.objects_end - offset)))
             self._ahead_at, start = offset, 0
-        return _object(kind, digest, self._ahead[start : start + length])
+        return checked(kind, digest, self._ahead[start : start + length])
 
     def object(self, row: Row) -> bytes | None:
         """Read an object with one read and check it. Returns None if this copy is wrong. Raises OSError.
 
         Objects are read from a pack only by this, `peek` and `window`.
         """
-        return _object(row.kind, row.digest, self.read_range(row.offset, row.length))
+        found = row.decoded(self.read_range(row.offset, row.length))
+        return None if found is None else bytes(found)
 
     def holds(self, digest: Digest) -> bool:
         """Whether this object is in the pack and right. It is read and checked."""
@@ -294,109 +357,3 @@ class Pack:
         """Read objects that are next to one another with one read. The last row must be the one that ends last."""
         start, end = rows[0].offset, rows[-1].offset + rows[-1].length
         return Window(rows, memoryview(self.read_range(start, end - start)))
-
-
-def open_pack(
-    name: str, size: int, read: Callable[[int, int], bytes], close: Callable[[], None] = lambda: None
-) -> Pack:
-    """Open a pack of `size` bytes: read its header, footer and index, and check them against its name.
-
-    Raises Damage.
-    """
-    what = f"pack {name[:12]}"
-    if size < HEADER + FOOTER.size:
-        raise Damage(f"{what} is only {size} bytes long")
-    count, offset, footer_name, end = FOOTER.unpack(_exactly(read, size - FOOTER.size, FOOTER.size, what))
-    if end != END or footer_name.hex() != name or offset < HEADER or offset + count * ROW.size + FOOTER.size != size:
-        raise Damage(f"{what} has a damaged footer")
-    header = _exactly(read, 0, HEADER, what)
-    index = _exactly(read, offset, count * ROW.size, what)
-    if header[:8] != MAGIC or pack_digest(header, index).hex() != name:
-        raise Damage(f"{what} has a damaged index")
-    return Pack(PackIndex(name, header, index, offset), read, close)
-
-
-def salvage(size: int, read: Callable[[int, int], bytes]) -> Iterator[tuple[ObjectKind, Digest, bytes]]:
-    """Guess the objects in a pack whose index is damaged, in the order of the file.
-
-    Each piece is returned once as each kind, with its digest as that kind. A caller that finds a digest which it needs
-    has proved the guess right.
-    """
-    for offset, length in _spans(size, read):
-        data = read(offset, length)
-        for kind in KIND_NAMES:
-            yield kind, digest_of(kind, data), data
-
-
-def _spans(size: int, read: Callable[[int, int], bytes]) -> list[tuple[int, int]]:
-    """(offset, length) of pieces that may be objects, in the order of the file.
-
-    Rows are looked for backwards from the place where the index should end. Objects fill the file without gaps, so two
-    objects with good rows also show where an object between them is.
-    """
-    if size < HEADER + FOOTER.size:
-        return []
-    spans = {(row.offset, row.length) for row in _plausible_rows(size, read)}
-    starts = {offset for offset, _ in spans} | {HEADER}
-    index = FOOTER.unpack(_exactly(read, size - FOOTER.size, FOOTER.size, "a pack"))[1]
-    following_of = dict(itertools.pairwise(sorted(starts | {index})))
-    for offset, length in list(spans):
-        if (following := following_of.get(offset)) is not None:
-            spans.add((offset, following - offset))
-            if offset + length < following:
-                spans.add((offset + length, following - offset - length))
-    spans.add((HEADER, following_of.get(HEADER, HEADER) - HEADER))
-    return sorted(span for span in spans if 0 <= span[1] <= size - span[0])
-
-
-def _plausible_rows(size: int, read: Callable[[int, int], bytes]) -> Iterator[Row]:
-    end, strange = size - FOOTER.size, 0
-    while end - ROW.size >= HEADER and strange < _STRANGE:
-        start = end - min((end - HEADER) // ROW.size, _SALVAGE) * ROW.size
-        window = read(start, end - start)
-        for at in range(len(window) - ROW.size, -1, -ROW.size):
-            digest, kind, flags, zero, length, offset = ROW.unpack_from(window, at)
-            if kind in (BLOB, TREE, VERSION) and not (flags or zero) and HEADER <= offset <= start + at - length:
-                strange = 0
-                yield Row(Digest(digest), kind, length, offset)
-            else:
-                strange += 1
-        end = start
-
-
-def known_index(name: str, data: bytes) -> PackIndex | None:
-    """The index of a pack from a cached header and index, or None if they don't match the name."""
-    header, index = data[:HEADER], data[HEADER:]
-    if header[:8] != MAGIC or len(index) % ROW.size or pack_digest(header, index).hex() != name:
-        return None
-    end = max((offset + length for *_, length, offset in ROW.iter_unpack(index)), default=HEADER)
-    return PackIndex(name, header, index, end)
-
-
-def check_rows(pack: Pack) -> str | None:
-    """What is wrong with a pack's rows although their digest is right, in words, or None.
-
-    Checks their order, their kinds, and that the objects fill the file without gaps. For fsck and for packs of others.
-    """
-    previous = b""
-    for row in pack.index.rows():
-        if row.digest <= previous:
-            return "its index is out of order"
-        if row.kind not in (BLOB, TREE, VERSION):
-            return f"it holds an object of unknown kind {row.kind}"
-        previous = row.digest
-    end = HEADER
-    for row in sorted(pack.index.rows(), key=lambda row: (row.offset, row.length)):
-        if row.offset != end:
-            return "its objects don't fill it without gaps"
-        end += row.length
-    if any(flags or zero for _, _, flags, zero, _, _ in ROW.iter_unpack(pack.index.data)):
-        return "its index has fields that should be zero"
-    return None if end == pack.index.objects_end else "its objects don't fill it without gaps"
-
-
-def _exactly(read: Callable[[int, int], bytes], offset: int, length: int, what: str) -> bytes:
-    data = read(offset, length)
-    if len(data) != length:
-        raise Damage(f"{what} ends early")
-    return data

@@ -8,12 +8,14 @@ from weakref import WeakValueDictionary
 from artstore.backends.descriptors import mapped
 from artstore.backends.files import closing_fd
 from artstore.backends.storage import FolderStorage, Readable, Reader
-from artstore.domain.digest import Digest, is_hex, plain_digest, short
+from artstore.domain.digest import BLOB, Digest, is_hex, plain_digest, short
 from artstore.errors import Damage, StorageError
 from artstore.store import index
 from artstore.store.damage import DamageNotes
 from artstore.store.index import Index
-from artstore.store.packs import MERGE_BELOW, Pack, PackIndex, Row, known_index, open_pack
+from artstore.store.packfile import known_index, open_pack, pack_with
+from artstore.store.packs import MERGE_BELOW, Pack, PackIndex, Row
+from artstore.store.paths import PACKS, pack_path
 from artstore.store.trash import trashed
 
 _LOOKS = 10
@@ -21,7 +23,6 @@ _OPEN_PACKS = 128
 _PROBES_FREE = 2000
 _PROBES_PER_ROW = 0.2  # a look-up in one more pack takes 3 µs, a row of the table 0.6 µs: build it when it pays
 
-PACKS = "objects/packs"
 INDEXES = "cache/indexes"
 """The folder in which indexes of distant packs are cached, by the packs' names."""
 _TAIL = 1 << 20
@@ -30,10 +31,6 @@ _FEW_INDEXES = 8
 _TABLE_FROM = 64
 """If this many packs aren't in the table, a look-up of many objects first builds the table anew."""
 _AHEAD_DISTANT = 8 << 20
-
-
-def pack_path(name: str) -> str:
-    return f"{PACKS}/{name}.pack"
 
 
 class PackSet:
@@ -142,6 +139,23 @@ class PackSet:
         self._packs[name] = pack
         return pack
 
+    def reader(self, name: str) -> tuple[Callable[[int, int], bytes], Callable[[], None]]:
+        """A way to read a pack that stays open, also when a collector removes it: (read, close).
+
+        Raises FileNotFoundError if it is gone already, also from the trash.
+        """
+        for path in (pack_path(name), *(path for path in trashed(self._storage) if path.endswith(f"/{name}.pack"))):
+            try:
+                _, read, close = self._storage.reader(path)
+                return read, close
+            except FileNotFoundError:
+                continue
+        raise FileNotFoundError(pack_path(name))
+
+    def note_damage(self, name: str, digest: Digest) -> None:
+        """Note that the copy of an object in a pack is damaged."""
+        self._damage.note(name, digest)
+
     def remember(self, pack: Pack) -> None:
         """Ask this pack first from now on, unless it is one in the trash, which is open only for a moment."""
         if pack.name in self._packs:
@@ -153,7 +167,7 @@ class PackSet:
             if not self._storage.distant:
                 known = self.indexes.get(name)
                 if known is not None and known.pack_size == size:
-                    return Pack(known, read, close)
+                    return pack_with(known, read, close)
                 return open_pack(name, size, read, close)
             pack = open_pack(name, size, _from_its_end(size, read), close)
             pack.ahead = _AHEAD_DISTANT
@@ -161,7 +175,7 @@ class PackSet:
             close()
             raise
         pack.read_range = read
-        self.know(name, pack.index.header + pack.index.data)
+        self.know(name, pack.index.header + pack.index.whole)
         return pack
 
     def know(self, name: str, data: bytes) -> None:
@@ -179,7 +193,7 @@ class PackSet:
         index = self.indexes.get(name) or self._cached_index(name)
         if index is None:
             return None
-        pack = Pack(index, _when_asked(partial(self._storage.reader, pack_path(name))), lambda: None)
+        pack = pack_with(index, _when_asked(partial(self._storage.reader, pack_path(name))), lambda: None)
         pack.ahead = _AHEAD_DISTANT
         return pack
 
@@ -242,10 +256,13 @@ class PackSet:
             self._weigh_table()
         return next((pack.name for pack, _ in self.places(digest)), None)
 
-    def locate_many(self, wanted: Iterable[Digest]) -> tuple[list[tuple[str, list[Row]]], list[Digest]]:
+    def locate_many(
+        self, wanted: Iterable[Digest], *, segments: bool = False
+    ) -> tuple[list[tuple[str, list[Row]]], list[Digest]]:
         """Find many small objects: their rows by pack, and the objects that are in no pack of the last listing.
 
-        Each pack is opened once. All rows of a pack are read if it has less than four times as many as are looked for.
+        With `segments`, those of large blobs are found, too. Each pack is opened once. All rows of a pack are read if
+        it has less than four times as many as are looked for.
         """
         names, todo = self.names(), set(wanted)
         if not names or not todo:
@@ -279,6 +296,8 @@ class PackSet:
                 rows = [pack.index.row(number) for number in numbers if number is not None]
             if self._damage:
                 rows = [row for row in rows if (name, row.digest) not in self._damage]
+            if pack.index.has_frames:
+                rows = [row for row in rows if row.is_small or (segments and row.kind == BLOB)]
             if rows:
                 found.append((name, rows))
                 todo.difference_update(row.digest for row in rows)
@@ -324,7 +343,7 @@ class PackSet:
         yield from self.places(digest)
         yield from self._in_every_pack(digest)
         # In the trash, then once more in the packs: something may have been given back.
-        yield from self._in_trash({digest})
+        yield from self.copies_in_trash({digest})
         self.refresh()
         yield from self._in_every_pack(digest)
 
@@ -334,7 +353,7 @@ class PackSet:
             if found := self._row(name, digest, None):
                 yield found
 
-    def _in_trash(self, digests: Set[Digest]) -> Iterator[tuple[Pack, Row]]:
+    def copies_in_trash(self, digests: Set[Digest]) -> Iterator[tuple[Pack, Row]]:
         """The copies of objects in the trash. Searches again if a file vanishes: its run ended, or gave it back."""
         for _ in range(_LOOKS):
             vanished = False
@@ -364,11 +383,11 @@ class PackSet:
 
     def in_trash(self, digest: Digest) -> str | None:
         """The name of a pack in the trash that has this object, or None."""
-        return next((pack.name for pack, _ in self._in_trash({digest})), None)
+        return next((pack.name for pack, _ in self.copies_in_trash({digest})), None)
 
     def sizes_in_trash(self, digests: Set[Digest]) -> dict[Digest, int]:
         """The size in bytes of each of these objects that a pack in the trash has. Opens each of these packs."""
-        return {row.digest: row.size for _, row in self._in_trash(digests)} if digests else {}
+        return {row.digest: row.size for _, row in self.copies_in_trash(digests)} if digests else {}
 
 
 def _from_its_end(size: int, read: Callable[[int, int], bytes]) -> Callable[[int, int], bytes]:

@@ -5,9 +5,8 @@ from collections.abc import Iterable
 
 from artstore.domain.digest import Digest
 from artstore.errors import MissingObject
-from artstore.store.large import blob_path
 from artstore.store.objects import ObjectStore
-from artstore.store.packset import PACKS, pack_path
+from artstore.store.paths import PACKS, blob_path, pack_path
 from artstore.store.trash import bring_back
 
 AGAIN = "run the same command again"
@@ -63,19 +62,29 @@ class Relied:
     def restore_large(self) -> tuple[set[str], list[Digest]]:
         """Check that every large blob is still there, and put back those that a collector took.
 
-        Returns the paths that were put back, and the blobs that couldn't be.
+        Call `restore_packs` before: a file that is gone may be in packs now. Returns the paths that were put back, and
+        the blobs that couldn't be.
         """
         restored, lost = set[str](), list[Digest]()
         there = self._storage.sizes([blob_path(digest) for digest in self.large])
         for digest, (size, staged) in self.large.items():
             path = blob_path(digest)
-            if there.get(path) == size:
+            if there.get(path) == size or self._objects.large.is_packed(digest, size):
                 continue
             if self._put_back(staged, path):
                 restored.add(path)
+            elif packs := self._packs_back(digest, size):
+                restored |= packs
             else:
                 lost.append(digest)
         return restored, lost
+
+    def _packs_back(self, digest: Digest, size: int) -> set[str]:
+        """Put the packs back that hold parts of a large blob. Returns their paths; none if the blob isn't whole then."""
+        taken = self._objects.large.packed.taken(digest)
+        back = {pack_path(name) for name in taken if bring_back(self._storage, pack_path(name))}
+        self._objects.packs.refresh()
+        return back if self._objects.large.is_packed(digest, size) else set()
 
     def folders_to_sync(self, targets: Iterable[str]) -> list[str]:
         """The folders to sync: those with new names, and those of found objects if names in them may be new.
@@ -84,7 +93,7 @@ class Relied:
         """
         folders = {path.rpartition("/")[0] for path in targets}
         relied = {blob_path(digest).rpartition("/")[0] for digest, (_, staged) in self.large.items() if not staged}
-        if any(self.small.values()):
+        if relied or any(self.small.values()):  # a large blob may be in packs
             relied.add(PACKS)
         return sorted(folders | {folder for folder in relied - folders if self._storage.is_young(folder)})
 

@@ -17,11 +17,10 @@ from artstore.domain.names import printable
 from artstore.domain.version import MAX_VERSION
 from artstore.errors import InvalidValue, MissingObject, StorageError, UnknownOutcome, storage_error
 from artstore.store.copying import copied
-from artstore.store.large import blob_path
 from artstore.store.layout import Operation, check_format
 from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE, PackWriter
-from artstore.store.packset import PACKS, pack_path
+from artstore.store.paths import PACKS, blob_path, pack_path
 from artstore.store.publishing import publish_all, sync_files
 from artstore.store.relied import AGAIN, Relied
 from artstore.store.sides import Objects, Source
@@ -213,6 +212,14 @@ class Transaction:
             self._relied.small.update((row.digest, pack) for row in rows)
         return known
 
+    def rely_on_segment(self, digest: Digest) -> bool:
+        """Rely on a segment that is in packs. Returns False if it isn't."""
+        for pack, row in self.objects.packs.places(digest):
+            if row.kind == BLOB:
+                self._relied.small[digest] = pack.name
+                return True
+        return False
+
     def _rely_small(self, digest: Digest) -> bool:
         pack = self.objects.packs.holding(digest)
         if pack is None:
@@ -273,7 +280,7 @@ class Transaction:
         at once.
         """
         if self._sizes is None:
-            self._sizes = {size for _, size in self.objects.large.all()}
+            self._sizes = self.objects.large.all_sizes()
         if size in self._sizes:
             digest, read = hash_file(source, advance)
             if read == size and self.objects.large.may_rely_on(digest, size):

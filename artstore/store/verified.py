@@ -8,7 +8,8 @@ from artstore.backends.storage import FolderStorage
 from artstore.domain.digest import Digest
 from artstore.errors import StorageError
 
-_NOTE = struct.Struct(">32sQQQqq")  # digest, device, inode, size, mtime, ctime
+_KEY = struct.Struct(">QQQqq")  # device, inode, size, mtime, ctime; of a blob in packs a digest and eight zeros
+_NOTE = struct.Struct(">32sQQQqq")  # digest, key
 _PATH = "cache/verified"
 
 
@@ -42,6 +43,14 @@ class VerifiedNotes:
     def holds(self, digest: Digest, status: os.stat_result) -> bool:
         return self._load().get(digest) == _key(status)
 
+    def holds_way(self, digest: Digest, way: bytes) -> bool:
+        """Whether a blob was found right when it was put together in this way: a digest of how."""
+        return self._load().get(digest) == _KEY.unpack(way + bytes(8))
+
+    def note_way(self, digest: Digest, way: bytes) -> None:
+        """Note that a blob is right when it is put together in this way."""
+        self._note([(digest, _KEY.unpack(way + bytes(8)))])
+
     def contradicts(self, digest: Digest, status: os.stat_result) -> bool:
         """Whether the file has changed since it was hashed. False if there is no note."""
         noted = self._load().get(digest)
@@ -49,8 +58,11 @@ class VerifiedNotes:
 
     def note(self, files: list[tuple[Digest, os.stat_result]]) -> None:
         """Note these files as verified. The notes are lost if the cache can't be written."""
+        self._note([(digest, _key(status)) for digest, status in files])
+
+    def _note(self, found: list[tuple[Digest, tuple[int, ...]]]) -> None:
         notes = self._load()
-        new = [(digest, _key(status)) for digest, status in files if notes.get(digest) != _key(status)]
+        new = [(digest, key) for digest, key in found if notes.get(digest) != key]
         notes.update(new)
         if new:
             self._append(b"".join(_NOTE.pack(digest, *key) for digest, key in new))

@@ -23,10 +23,10 @@ from artstore.errors import ArtstoreError, Damage, InvalidValue, NotFound, Refus
 from artstore.operations.finding.lookup import Version
 from artstore.operations.upkeep.removal import is_of_dead
 from artstore.progress import Monitor
-from artstore.store.large import blob_path
 from artstore.store.layout import FOLDERS, make
 from artstore.store.outside import new_file_outside
 from artstore.store.packs import LARGE
+from artstore.store.paths import blob_path
 from artstore.store.settings import Settings
 from artstore.store.sides import AnyStore
 from artstore.store.store import Store

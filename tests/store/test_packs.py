@@ -17,8 +17,9 @@ from artstore.progress import Monitor
 from artstore.repository import Repository
 from artstore.store import index
 from artstore.store.objects import ObjectStore
-from artstore.store.packs import FOOTER, HEADER, ROW, Pack, PackIndex, PackWriter, check_rows, open_pack, search
-from artstore.store.packset import pack_path
+from artstore.store.packfile import check_rows, open_pack
+from artstore.store.packs import FOOTER, HEADER, ROW, Pack, PackIndex, PackWriter, search
+from artstore.store.paths import pack_path
 from artstore.store.transaction import Transaction
 from tests.support.folders import make_tree
 from tests.support.forge import Forger

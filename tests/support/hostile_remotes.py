@@ -11,7 +11,7 @@ from artstore.errors import (
     ArtstoreError,
 )
 from artstore.repository import Repository
-from artstore.store.large import blob_path
+from artstore.store.paths import blob_path
 from tests.support.checks import check
 from tests.support.folders import make_tree, snapshot
 from tests.support.servers import (

@@ -17,7 +17,7 @@ from artstore.operations.upkeep.collect import (
 from artstore.operations.upkeep.mark import Marks
 from artstore.progress import Monitor
 from artstore.repository import Repository
-from artstore.store.packset import pack_path
+from artstore.store.paths import pack_path
 from tests.support.folders import make_tree
 from tests.support.forge import Forger
 

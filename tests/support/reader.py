@@ -2,7 +2,6 @@
 
 import json
 import re
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,10 @@ from blake3 import blake3
 from msgpack import packb, unpackb
 
 from tests.support.fold import FIELDS, Change, Entries, fold, fold_run, unsealed
+from tests.support.unpacked import Copies, objects_of, segments
 
-OBJECTS, DIRECTORY, PART, REFERENCE, SPLIT = {1: "blob", 2: "tree", 3: "version"}, 2, 3, 4, 16384
+OBJECTS, DIRECTORY, PART, REFERENCE = {1: "blob", 2: "tree", 3: "version", 4: "recipe"}, 2, 3, 4
+SPLIT = 16384
 CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 ENTRY = "[01]biib|[23]biibi|4bi[iN]sss[sN]"  # the kind, and what each field is: bytes, int, NoneType or str
 NAME = rb"(?s)(?!\\|\.\Z|(.*\\)?\.\.(\\|\Z))[^/\0]{1,255}"
@@ -33,32 +34,27 @@ class Reader:
         found = [sorted(path.glob(f"{place}/*/*/*")) for place in (refs, "runs")]
         self.logs, self.runs = ({tuple(map(unquote, log.parts[-3:])): log for log in logs} for logs in found)
         blobs = [*path.glob("trash/*/*"), *path.glob("objects/blobs/??/*")]
-        self.copies = {("blob", file.name): [(file, 0, -1)] for file in blobs if len(file.name) == 64}
+        self.copies: Copies = {("blob", file.name): [(file, 0, -1, bytes)] for file in blobs if len(file.name) == 64}
         for pack in [*sorted(path.glob("objects/packs/*.pack")), *path.glob("trash/*/*.pack")]:
             try:
-                with pack.open("rb") as file:
-                    header, end = file.read(24), file.seek(-56, 2)
-                    count, start, name, magic = struct.unpack(">QQ32s8s", file.read())
-                    index = file.read(end - file.seek(start))
-                assert header[:8] + magic == b"ARTPACK\1ARTPKEND" and end - start == 48 * count, "malformed pack"
-                rows = sorted({row[0]: row for row in struct.iter_unpack(">32sBxxxIQ", index)}.values())
-                again = header + b"".join(struct.pack(">32sBxxxIQ", *row) for row in rows)
-                assert hashed(again, "pack") == name.hex() == pack.stem, "wrong name, or index not in order"
-                assert sorted([24, *(r[2] + r[3] for r in rows)]) == sorted([*(r[3] for r in rows), start]), "not tiled"
-                for digest, kind, length, offset in rows:
-                    if not (path / "bad" / f"{name.hex()}.{digest.hex()}").exists():
-                        self.copies.setdefault((OBJECTS[kind], digest.hex()), []).append((pack, offset, length))
+                for digest, kind, offset, length, opened in objects_of(pack):
+                    if not (path / "bad" / f"{pack.stem}.{digest.hex()}").exists():
+                        self.copies.setdefault((OBJECTS[kind], digest.hex()), []).append((pack, offset, length, opened))
             except Exception as error:
                 known = pack.parent.name != "packs" or (path / "bad" / pack.name).exists()
                 self.damaged += [] if known else [f"{pack.name}: {error!r}"]
 
     def read(self, digest: str, kind: str = "blob") -> bytes:
-        for path, offset, length in self.copies.get((kind, digest), []):
+        recipes = self.copies.get(("recipe", digest), []) if kind == "blob" else []
+        for path, offset, length, opened in self.copies.get((kind, digest), []) + recipes:
             with path.open("rb") as file:
                 file.seek(offset)
-                if hashed(data := file.read(length), kind) == digest:
-                    assert kind == "blob" or packb(list(unpackb(data))) == data, f"{kind} {digest} is not canonical"
-                    return data
+                data = opened(file.read(length))
+            if hashed(data, kind) != digest and recipes:
+                data = b"".join(self.read(segment.hex()) for _, segment in segments(data))
+            if hashed(data, kind) == digest:
+                assert kind == "blob" or packb(list(unpackb(data))) == data, f"{kind} {digest} is not canonical"
+                return data
         raise LookupError(f"{kind} {digest} is missing or damaged")
 
     def _tree(self, part: bool, size: int, digest: bytes, files: int) -> list[Any]:  # of a directory, or of one part
@@ -143,7 +139,9 @@ class Reader:
                     assert x == x | {"digest": r[0].hex(), "size": r[1], "files": r[2], "created": r[4], "run": r[5]}
                     assert isinstance(r[3], str) and x["parents"] == sorted({parent.hex() for parent in r[6]}), "record"
                 blobs = {(e[3], e[2]) for e in self.below(said) if e[1] != REFERENCE} if said else set()
-                blobs = {blob for blob in blobs if blob[0] not in promised or ("blob", blob[0]) in self.copies}
+                blobs = {
+                    b for b in blobs if b[0] not in promised or self.copies.keys() & {("blob", b[0]), ("recipe", b[0])}
+                }
                 assert all(size == len(self.read(digest)) for digest, size in blobs), "a blob of another size"
             except Exception as error:
                 problems.append(f"{'/'.join(log)} {said.get('number', '')}: {error!r}")

@@ -73,7 +73,7 @@ def test_a_gc_of_a_bucket_puts_back_what_a_killed_one_took(
         removal = Removal(bucket.objects, "gc")
         for name in bucket.objects.packs.refresh():
             assert removal.take_pack(name)
-        for digest, _ in bucket.objects.large.all():
+        for digest, _ in bucket.objects.large.files():
             assert removal.take_blob(digest)
         removal.abandon()
     with view_of(url, None, writing=True) as bucket:

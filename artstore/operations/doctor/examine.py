@@ -21,7 +21,7 @@ from artstore.operations.doctor.machine import machine
 from artstore.operations.upkeep.removal import is_left_over, is_of_dead
 from artstore.progress import Monitor
 from artstore.store.layout import FOLDERS, Operation, check_format, storage_at
-from artstore.store.packset import PACKS, pack_path
+from artstore.store.paths import PACKS, pack_path
 from artstore.store.settings import FOLDER, Settings
 
 

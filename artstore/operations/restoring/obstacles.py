@@ -18,8 +18,8 @@ from artstore.domain.tree import DIRECTORY, check_depth
 from artstore.domain.wording import first_of
 from artstore.errors import Conflict, Refused
 from artstore.operations.restoring.compare import AbsentFolder, ComparedFolder, Todo, rules_in
-from artstore.store.large import BLOBS
 from artstore.store.packs import LARGE
+from artstore.store.paths import BLOBS
 from artstore.store.sides import Objects
 
 Extra = list[tuple[bytes, bool]]

@@ -14,8 +14,8 @@ from artstore.errors import DamagedObject, InvalidValue, MissingObject
 from artstore.operations.restoring.options import Restore
 from artstore.progress import Monitor
 from artstore.store.content import Content, FileContent
-from artstore.store.large import BLOBS
 from artstore.store.packs import LARGE
+from artstore.store.paths import BLOBS
 from artstore.store.sides import Objects
 from artstore.store.statcache import Stat
 

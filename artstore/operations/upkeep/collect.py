@@ -7,16 +7,16 @@ from typing import NamedTuple
 
 from artstore.backends.owner import is_alive, parse
 from artstore.backends.storage import FolderStorage, Storage
-from artstore.domain.digest import Digest
+from artstore.domain.digest import RECIPE, Digest
 from artstore.domain.wording import near
-from artstore.errors import Damage, NotFound, Refused, StorageError, translated
+from artstore.errors import Damage, DamagedObject, NotFound, Refused, StorageError, translated
 from artstore.operations.upkeep.mark import Marks
 from artstore.operations.upkeep.merge import opened, publish
 from artstore.operations.upkeep.removal import Everything, Removal, is_left_over, sweep
 from artstore.progress import Monitor
 from artstore.store.objects import ObjectStore
-from artstore.store.packs import FOOTER, HEADER, ROW, PackWriter, Row
-from artstore.store.packset import pack_path
+from artstore.store.packs import Row
+from artstore.store.paths import pack_path
 from artstore.store.reading import read_windows
 from artstore.store.refs import Refs
 from artstore.store.runs import Runs
@@ -57,13 +57,16 @@ class Collected(NamedTuple):
 
 
 def plan(objects: ObjectStore, marks: Marks) -> Plan:
-    """Find the packs and large blobs that hold nothing, or little, that is reachable. Changes nothing."""
+    """Find the packs and large blobs that hold nothing, or little, that is reachable. Changes nothing.
+
+    Packs that came after the marks are left out: they may have recipes, and so the segments that these need.
+    """
     dead_packs: list[str] = []
     rewrites: dict[str, list[Row]] = {}
     problems: list[str] = []
     freed = kept = 0
     copies = _Copies(objects)
-    for name in sorted(objects.packs.refresh()):
+    for name in sorted(objects.packs.refresh() & marks.packs):
         try:
             pack = objects.packs.open(name)
         except FileNotFoundError:
@@ -78,20 +81,35 @@ def plan(objects: ObjectStore, marks: Marks) -> Plan:
         bad = objects.damage.inside(name)
         rows = (row for row in pack.index.rows() if row.digest in marks and row.digest not in bad)
         live = [row for row in rows if not copies.has_good(row)]
-        live_bytes = sum(row.length for row in live)
-        all_bytes = pack.index.objects_end - HEADER
+        live_bytes, all_bytes = pack.index.bytes_of(live), pack.index.stored_bytes
         # No live object: remove the pack. More than half dead, or damaged: rewrite it. Otherwise keep it.
-        if not live:
+        if pack.index.has_frames and marks.unread:
+            kept += all_bytes - live_bytes  # a pack that can't be read now may have recipes that need the rest
+        elif not live:
             dead_packs.append(name)
             freed += pack.index.pack_size
         elif (all_bytes - live_bytes) * 2 > all_bytes or bad:
             rewrites[name] = live
-            freed += pack.index.pack_size - (HEADER + live_bytes + len(live) * ROW.size + FOOTER.size)
+            freed += pack.index.pack_size - pack.index.size_with(live)
         else:
             kept += all_bytes - live_bytes
         copies.add(name, live)
-    dead_blobs = {digest: size for digest, size in objects.large.all() if digest not in marks}
+    dead_blobs = {
+        digest: size for digest, size in objects.large.files() if digest not in marks or _is_in_packs(objects, digest, size)
+    }
     return Plan(dead_packs, rewrites, list(dead_blobs), freed + sum(dead_blobs.values()), kept, problems)
+
+
+def _is_in_packs(objects: ObjectStore, digest: Digest, size: int) -> bool:
+    """Whether a large blob that is a file is in packs, too, and right there: whoever packed it was killed."""
+    if (packed := objects.large.packed.find(digest)) is None or packed.size != size:
+        return False
+    try:
+        with objects.large.packed.open(packed) as content:
+            content.verify()
+    except (DamagedObject, FileNotFoundError, StorageError):
+        return False
+    return True
 
 
 class _Copies:
@@ -113,6 +131,8 @@ class _Copies:
         name = self._first.get(row.digest)
         if name is None or self._objects.storage.distant:  # reading each copy would cost a request
             return False
+        if row.kind == RECIPE:
+            return False  # two recipes of a blob may name other segments: each is kept
         try:
             return self._objects.packs.open(name).holds(row.digest)
         except (Damage, OSError):
@@ -215,7 +235,7 @@ def _rewrite(tx: Transaction, name: str, rows: list[Row], problems: list[str]) -
     """
     objects = tx.objects
     try:
-        with translated(f"rewrite pack {name[:12]}"), closing(PackWriter(tx.staged())) as writer:
+        with translated(f"rewrite pack {name[:12]}"), closing(objects.packs.open(name).writer(tx.staged())) as writer:
             for window in read_windows(objects.packs, [(name, rows)]):
                 for row, data in window.objects():
                     if data is None:

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from artstore.domain.collection import State, VersionState, digest_of_state, id_of_state
-from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, ObjectKind
+from artstore.domain.digest import BLOB, KIND_NAMES, PACKED_NAMES, RECIPE, TREE, VERSION, Digest, ObjectKind, PackedKind
 from artstore.domain.names import printable
 from artstore.domain.run import RunState
 from artstore.domain.tree import DIRECTORY, REFERENCE, Entry, check_depth, check_root, read_folder
@@ -15,12 +15,12 @@ from artstore.errors import ArtstoreError, DamagedLog, DamagedObject, MissingObj
 from artstore.operations.upkeep.mark import part_trees, property_blobs
 from artstore.operations.upkeep.removal import is_left_over, open_transactions
 from artstore.progress import Monitor
-from artstore.store.large import BLOBS
 from artstore.store.logs import Log, decode_checkpoint
 from artstore.store.metrics import rows_of, whole_rows
 from artstore.store.objects import ObjectStore
-from artstore.store.packs import LARGE, Pack, check_rows
-from artstore.store.packset import PACKS
+from artstore.store.packfile import check_rows
+from artstore.store.packs import LARGE, Pack
+from artstore.store.paths import BLOBS, PACKS
 from artstore.store.reading import neighbours
 from artstore.store.refs import Refs
 from artstore.store.runs import CHECKPOINT, Runs
@@ -107,6 +107,8 @@ class Fsck:
         """paths of wrong checkpoints; they can be made again from the entries"""
         self._lengths: dict[Digest, int] = {}
         """sizes of all objects that are stored and not found damaged"""
+        self._recipes: set[Digest] = set()
+        """large blobs that have a recipe"""
         self._hashed = 0
         self._versions = 0
 
@@ -121,7 +123,7 @@ class Fsck:
             if len(self._problems) > problems:
                 self.doubtful.add(name)
         self._monitor.start("checking large blobs", "blob")
-        large = list(self._objects.large.all())
+        large = list(self._objects.large.files())
         if not self._quick:
             self._monitor.expect(len(large), sum(size for _, size in large))
         for digest, size in large:
@@ -129,6 +131,7 @@ class Fsck:
                 self._lengths[digest] = size
             else:
                 self.doubtful.add(digest.hex())
+        self._check_recipes()
         # 2. Logs of collections and runs, with everything that live versions and histories need.
         self._monitor.start("checking versions", "folder")
         self._problems += [f"{text}; {NO_COPY}" for text in self._gone()]
@@ -182,7 +185,10 @@ class Fsck:
                     continue
                 if row.digest in bad:
                     self._objects.damage.forget(pack.name, row.digest)
-                self._lengths[row.digest] = size
+                if row.kind == RECIPE:
+                    self._recipes.add(row.digest)
+                else:
+                    self._lengths[row.digest] = size
         # 2. Blobs that are not hashed count as right, unless damage was noted before.
         for row in rows if len(hashed) < len(rows) else ():
             if row.kind == BLOB and row.digest in bad:
@@ -190,9 +196,30 @@ class Fsck:
             elif row.kind == BLOB:
                 self._lengths[row.digest] = row.size
 
-    def _report_object(self, kind: ObjectKind, digest: Digest, where: str) -> None:
+    def _report_object(self, kind: PackedKind, digest: Digest, where: str) -> None:
         self.wrong.add(digest)
-        self._problems.append(f"{KIND_NAMES[kind]} {digest.hex()[:12]} {where} is damaged")
+        self._problems.append(f"{PACKED_NAMES[kind]} {digest.hex()[:12]} {where} is damaged")
+
+    def _check_recipes(self) -> None:
+        """Find the large blobs that are whole in packs. They are put together and hashed, unless the check is quick.
+
+        A blob with a missing segment counts as missing: if a version needs it, it is reported there.
+        """
+        packed = self._objects.large.packed
+        for digest in sorted(self._recipes):
+            if (found := packed.find(digest)) is None or digest in self._lengths:
+                continue
+            try:
+                if self._hashes(found.recipe):
+                    with packed.open(found) as content:
+                        content.check()
+                    self._monitor.advance(0, found.size)
+            except FileNotFoundError:
+                continue  # a pack was merged meanwhile: `_found_late` looks again
+            except DamagedObject:
+                self._report_object(RECIPE, digest, f"in pack {found.recipe[:12]}")
+                continue
+            self._lengths[digest] = found.size
 
     def _hashes(self, name: str) -> bool:
         """Whether this check hashes the blobs of a pack, or a large blob."""

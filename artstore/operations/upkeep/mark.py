@@ -4,11 +4,13 @@ import os
 from collections.abc import Iterator, Set
 
 from artstore.domain.collection import State, VersionState, digest_of_state, id_of_state
-from artstore.domain.digest import TREE, VERSION, Digest, from_hex
+from artstore.domain.digest import TREE, VERSION, Digest, from_hex, short
 from artstore.domain.properties import property_digests
+from artstore.domain.recipes import Segment
 from artstore.domain.tree import DIRECTORY, PART, REFERENCE, decode_tree
-from artstore.errors import DamagedLog, MissingObject
+from artstore.errors import Damage, DamagedLog, DamagedObject, MissingObject
 from artstore.progress import Monitor
+from artstore.store.content import HEAL
 from artstore.store.logs import Log, last_number
 from artstore.store.objects import ObjectStore
 from artstore.store.refs import Refs
@@ -49,6 +51,12 @@ class Marks:
         self._heads: dict[str, int] = {}
         """by folder of a log, the number of the entry up to which it is marked"""
         self.reachable: set[bytes] = set(kept)
+        self.packs: set[str] = set()
+        """packs whose recipes are known, or can't be read"""
+        self.unread = False
+        """whether a pack couldn't be read, which may have recipes"""
+        self._recipes: list[tuple[Digest, tuple[Segment, ...] | None]] = []
+        """large blobs with the segments that one of their recipes names; None for one that can't be read"""
         self._live: dict[str, int] = {}
         """by folder of a collection's log, its number of live versions"""
         self.refresh()
@@ -84,6 +92,30 @@ class Marks:
                 break
         for folder in self._runs.paths():
             self._mark_run(folder)
+        self._mark_segments()
+
+    def _mark_segments(self) -> None:
+        """Mark the segments of reachable blobs. Each copy of a recipe counts: readers and savers may rely on any.
+
+        Packs are listed anew each time: a blob may have been packed since, on segments that nothing else needs.
+        """
+        packs, large = self._objects.packs, self._objects.large
+        while new := packs.refresh() - self.packs:
+            for name in sorted(new):
+                self.packs.add(name)
+                try:
+                    self._recipes += large.packed.recipes_in(name)
+                except FileNotFoundError:
+                    continue  # merged: what was in it is in a pack of the next listing
+                except (Damage, OSError):
+                    self.unread = True
+        for blob, segments in self._recipes:
+            if blob not in self.reachable:
+                continue
+            if segments is not None:
+                self.reachable.update(segment.digest for segment in segments)
+            elif blob not in large.sizes([blob]):
+                raise DamagedObject(f"the recipe of blob {short(blob)} is damaged: nothing is collected", hint=HEAL)
 
     def _mark_run(self, folder: str) -> None:
         """Mark the sealed parts of a run's history and files."""

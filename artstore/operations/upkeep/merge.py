@@ -9,12 +9,12 @@ from artstore.errors import ArtstoreError, Damage, StorageError
 from artstore.operations.upkeep.removal import Everything, Removal
 from artstore.store.objects import ObjectStore
 from artstore.store.packs import MERGE_BELOW, Pack, PackWriter, Row
-from artstore.store.packset import PACKS, pack_path
+from artstore.store.paths import PACKS, pack_path
 from artstore.store.reading import read_windows
 from artstore.store.transaction import Transaction
 
 MERGE_COUNT = 8
-_MERGE_GRACE = 14 * 86400.0  # seconds, on network file systems: far longer than a client caches an old listing
+MERGE_GRACE = 14 * 86400.0  # seconds, on network file systems: far longer than a client caches an old listing
 _MERGE_MOST = 64  # packs in one merge, each with an open descriptor
 _SMALLEST_CLASS = 64 << 10
 
@@ -41,8 +41,18 @@ def packs_due(objects: ObjectStore) -> list[str]:
         if number is not None and name in names:
             age = 0.0 if storage.distant else storage.stamp(pack_path(name)) or 0.0
             classes.setdefault(number, []).append((age, name))
-    due = min((number for number, packs in classes.items() if len(packs) >= MERGE_COUNT), default=None)
-    return [name for _, name in sorted(classes[due])][:_MERGE_MOST] if due is not None else []
+    for number in sorted(classes):
+        if len(packs := classes[number]) >= MERGE_COUNT:
+            due = [name for _, name in sorted(packs) if not _has_frames(objects, name)]
+            if len(due) >= MERGE_COUNT:
+                return due[:_MERGE_MOST]
+    return []
+
+
+def _has_frames(objects: ObjectStore, name: str) -> bool:
+    """Whether a pack is one of frames. Such packs aren't merged."""
+    pack = opened(objects, name)
+    return pack is not None and pack.index.has_frames
 
 
 def merge_if_due(objects: ObjectStore) -> None:
@@ -120,7 +130,7 @@ def _merge_once(objects: ObjectStore, names: list[str]) -> int:
         # 2. Only then remove the old packs. Where a client may use an old listing, they wait in the trash.
         with Removal(objects, "merge", own_transaction=str(tx.owner)) as removal:
             taken = sum(removal.take_pack(pack.name) for pack in packs)
-            grace = 0.0 if objects.storage.local else _MERGE_GRACE
+            grace = 0.0 if objects.storage.local else MERGE_GRACE
             removal.claim_older(grace)
             removed = removal.finish(Everything(), keep_mine=grace > 0)
         return taken - removed.given_back

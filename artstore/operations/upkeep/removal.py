@@ -12,10 +12,9 @@ from artstore.backends.owner import is_dead, parse, this_process
 from artstore.backends.storage import FolderStorage, Storage
 from artstore.domain.digest import Digest, from_hex
 from artstore.errors import Damage, InvalidValue, StorageError
-from artstore.store.large import blob_path
 from artstore.store.objects import ObjectStore
 from artstore.store.outside import sweep_outside
-from artstore.store.packset import pack_path
+from artstore.store.paths import blob_path, pack_path
 
 Reason = Literal["gc", "merge"]
 _MARK = re.compile("[0-9a-f]{8}")
@@ -160,15 +159,17 @@ class Removal:
 
     def _give_back(self, needed: Needed) -> int:
         """Move files back that are needed, and whose objects are nowhere else in objects/. Returns how many."""
-        needed.refresh()
-        self._objects.packs.refresh()
-        count = 0
-        for folder in (self._mine, *self._claimed, *self._young):
-            for name in self._storage.names(folder):
-                if (target := self._target(folder, name, needed)) is not None:
-                    count += self._moved_back(folder, name, target)
-        if count:
+        count, more = 0, 1
+        while more:  # a pack that came back may have recipes, which name segments
+            needed.refresh()
             self._objects.packs.refresh()
+            more = 0
+            for folder in (self._mine, *self._claimed, *self._young):
+                for name in self._storage.names(folder):
+                    if (target := self._target(folder, name, needed)) is not None:
+                        more += self._moved_back(folder, name, target)
+            count += more
+        self._objects.packs.refresh()
         return count
 
     def _moved_back(self, folder: str, name: str, target: str) -> bool:
@@ -188,7 +189,8 @@ class Removal:
                 digest = from_hex(name)
             except InvalidValue:
                 return None
-            return blob_path(digest) if digest in needed and self._storage.size(blob_path(digest)) is None else None
+            there = digest not in needed or digest in self._objects.large.sizes([digest])
+            return None if there else blob_path(digest)
         if name[:-5] in self._objects.packs.names():
             return None
         try:

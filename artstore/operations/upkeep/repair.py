@@ -24,8 +24,9 @@ from artstore.operations.upkeep.fsck import Fsck, Lost, Report
 from artstore.progress import Monitor
 from artstore.store.checkouts import Checkouts, Noted
 from artstore.store.objects import ObjectStore
-from artstore.store.packs import LARGE, salvage
-from artstore.store.packset import pack_path
+from artstore.store.packfile import salvage
+from artstore.store.packs import LARGE
+from artstore.store.paths import pack_path
 from artstore.store.refs import Refs
 from artstore.store.sides import LargeObjects, Objects
 from artstore.store.transaction import Transaction

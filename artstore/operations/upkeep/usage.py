@@ -9,7 +9,7 @@ from artstore.domain.digest import Digest, from_hex
 from artstore.domain.tree import DIRECTORY, walk
 from artstore.errors import Damage
 from artstore.store.objects import ObjectStore
-from artstore.store.packset import PACKS
+from artstore.store.paths import PACKS
 from artstore.store.runs import FILES, HISTORY, Runs
 
 _OPEN = re.compile(rf"((?:[^/]+/){{3}}[^/]+)/(?:{re.escape(HISTORY)}|{re.escape(FILES)})")
@@ -75,7 +75,7 @@ def usage(objects: ObjectStore, collections: Iterable[State], runs: Runs, damage
         return sum(size for folder in folders for _, size in objects.storage.below(folder))
 
     packs = [size for path, size in objects.storage.below(PACKS) if path.endswith(".pack")]
-    blobs = dict(objects.large.all())
+    blobs = dict(objects.large.files())
     sizes = [version["size"] for state in collections for version in state.live()]
     of_runs, histories = list(objects.storage.below("runs")), _histories(runs, damaged)
     open_files = [(found[1], size) for path, size in of_runs if (found := _OPEN.match(path))]

@@ -55,7 +55,8 @@ from artstore.store.checkouts import Checkouts
 from artstore.store.layout import check_format
 from artstore.store.logs import check_of, decode_checkpoint, decode_entry, encode_checkpoint
 from artstore.store.metrics import rows_of, whole_rows
-from artstore.store.packs import FOOTER, HEADER, ROW, check_rows, known_index, open_pack
+from artstore.store.packfile import check_rows, known_index, open_pack
+from artstore.store.packs import FOOTER, HEADER, ROW
 from artstore.store.refs import Refs
 from artstore.store.runs import Runs, may_live
 from artstore.store.settings import KEYS, Settings

@@ -24,7 +24,8 @@ from artstore.operations.finding.catalog import _Table
 from artstore.store import index, verified
 from artstore.store.layout import new_format
 from artstore.store.logs import check_of, decode_entry, encode_checkpoint, with_author
-from artstore.store.packs import FOOTER, HEADER, MAGIC, PackWriter, known_index
+from artstore.store.packfile import known_index
+from artstore.store.packs import FOOTER, HEADER, MAGIC, PackWriter
 from artstore.store.statcache import Record, RecordPart, StatCache, signature
 
 ID, OTHER, TREE_HEX = "1" * 64, "2" * 64, "3" * 64

@@ -20,7 +20,7 @@ from artstore.domain.tree import decode_tree, encode_folder
 from artstore.errors import ArtstoreError, Refused, SourceError
 from artstore.operations.saving import reading, scan
 from artstore.repository import Repository
-from artstore.store.large import blob_path
+from artstore.store.paths import blob_path
 from tests.support.commands import Cli
 from tests.support.folders import make_tree, snapshot
 from tests.support.trouble import UNPRIVILEGED, mounted, run, small_disk

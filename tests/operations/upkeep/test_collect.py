@@ -31,7 +31,7 @@ from artstore.progress import Monitor
 from artstore.repository import Repository
 from artstore.store.objects import ObjectStore
 from artstore.store.packs import FOOTER, HEADER, ROW
-from artstore.store.packset import pack_path
+from artstore.store.paths import pack_path
 from artstore.store.transaction import Transaction
 from tests.support.forge import Forger
 from tests.support.maintenance import (
@@ -101,7 +101,7 @@ def test_large_blobs_that_nobody_needs_go(repo: Repository, root: Path, tmp_path
     found = planned(repo)
     assert found.dead_blobs == [blob(LARGE + b"dead")] and found.freed_bytes == len(LARGE) + 4
     assert gc(repo).freed_bytes == found.freed_bytes
-    assert [digest for digest, _ in repo.objects.large.all()] == [blob(LARGE)]
+    assert [digest for digest, _ in repo.objects.large.files()] == [blob(LARGE)]
 
 
 def test_a_second_copy_is_as_dead_as_what_nobody_reaches(repo: Repository, root: Path) -> None:

@@ -16,7 +16,7 @@ from artstore.operations.upkeep.mark import Marks
 from artstore.progress import Monitor
 from artstore.repository import Repository
 from artstore.store.logs import Log
-from artstore.store.packset import pack_path
+from artstore.store.paths import pack_path
 from tests.support.folders import make_tree
 from tests.support.forge import Forger
 from tests.support.maintenance import LARGE, blob, gc, marks, pack, packs, put

@@ -18,7 +18,7 @@ from artstore.store import packs as package
 from artstore.store.logs import Log
 from artstore.store.objects import ObjectStore
 from artstore.store.packs import FOOTER, HEADER, ROW
-from artstore.store.packset import pack_path
+from artstore.store.paths import pack_path
 from artstore.store.transaction import Transaction
 from tests.support.maintenance import DAY, Distant, Elsewhere, blob, damage, gc, pack, packs, put
 from tests.support.together import descriptors

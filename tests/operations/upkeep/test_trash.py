@@ -16,10 +16,9 @@ from artstore.operations.upkeep.collect import (
 )
 from artstore.operations.upkeep.removal import Everything, Removal, is_left_over, open_transactions, sweep
 from artstore.repository import Repository
-from artstore.store.large import blob_path
 from artstore.store.objects import ObjectStore
 from artstore.store.packs import FOOTER, HEADER, ROW
-from artstore.store.packset import pack_path
+from artstore.store.paths import blob_path, pack_path
 from artstore.store.transaction import Transaction
 from tests.support.commands import Cli
 from tests.support.forge import Forger

@@ -1,0 +1,228 @@
+"""Packs of frames: their objects are stored compressed, each frame with one of them or several."""
+
+import struct
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import NamedTuple
+
+from blake3 import blake3
+
+from artstore.domain.digest import Digest, PackedKind
+from artstore.domain.frames import MOST, RAW, Encoded, decode
+from artstore.errors import Damage
+from artstore.store.packs import FOOTER, HEADER, ROW, Pack, PackIndex, PackWriter, Row, Window, checked
+
+MAGIC = b"ARTPACK\x02"
+FRAME = struct.Struct(">QIIBB6x8s")  # offset, stored bytes, bytes, codec, width, begin of the stored bytes' BLAKE3
+COUNT = struct.Struct(">Q")  # rows: the index begins with it
+_PLACE = struct.Struct(">II")  # in a row where other packs have an offset: number of the frame, place in it
+
+
+class Frame(NamedTuple):
+    """Where some objects are stored together, and how."""
+
+    offset: int
+    stored: int
+    """bytes that it takes in the pack"""
+    raw: int
+    """bytes of the objects in it"""
+    codec: int
+    width: int
+    check: bytes
+
+    def opened(self, stored: bytes | memoryview) -> memoryview:
+        """The bytes of the objects in it. Raises Damage if its bytes are wrong."""
+        if len(stored) != self.stored or _check_of(stored) != self.check:
+            raise Damage("a frame of a pack is damaged")
+        return memoryview(decode(self.codec, self.width, stored, self.raw))
+
+
+class FramedRow(Row):
+    """A row whose `offset` and `length` are those of its frame."""
+
+    frame: Frame
+    place: int
+    """of the object in the frame"""
+    _size: int
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    @property
+    def end(self) -> int:
+        """Where the object ends in the frame."""
+        return self.place + self._size
+
+    def decoded(self, stored: bytes) -> bytes | memoryview | None:
+        try:
+            return checked(self.kind, self.digest, self.frame.opened(stored)[self.place : self.end])
+        except Damage:
+            return None
+
+
+class FramedIndex(PackIndex):
+    """The index of a pack of frames: the number of rows, rows, frames."""
+
+    def __init__(self, name: str, header: bytes, whole: bytes, objects_end: int) -> None:
+        (count,) = COUNT.unpack_from(whole)
+        end = COUNT.size + count * ROW.size
+        super().__init__(name, header, whole[COUNT.size : end], objects_end)
+        self._whole = whole
+        self.frames = [Frame(*fields) for fields in FRAME.iter_unpack(whole[end:])]
+
+    has_frames = True
+
+    @property
+    def whole(self) -> bytes:
+        return self._whole
+
+    def row(self, number: int) -> FramedRow:
+        return self._row(*ROW.unpack_from(self.data, number * ROW.size))
+
+    def rows(self) -> Iterator[Row]:
+        for fields in ROW.iter_unpack(self.data):
+            yield self._row(*fields)
+
+    def _row(self, digest: bytes, kind: PackedKind, flags: int, zero: int, length: int, at: int) -> FramedRow:
+        number, place = at >> 32, at & 0xFFFFFFFF
+        # A number that is too large is damage that `check_rows` reports. Readers find nothing there.
+        frame = self.frames[number] if number < len(self.frames) else _NOWHERE
+        row = FramedRow(Digest(digest), kind, frame.stored, frame.offset)
+        row.frame, row.place, row._size = frame, place, length
+        return row
+
+    def bytes_of(self, rows: Iterable[Row]) -> int:
+        return sum(length for _, length in {(row.offset, row.length) for row in rows})
+
+    def size_with(self, rows: Collection[Row]) -> int:
+        frames = {row.offset for row in rows}
+        table = COUNT.size + len(rows) * ROW.size + len(frames) * FRAME.size
+        return HEADER + self.bytes_of(rows) + table + FOOTER.size
+
+
+_NOWHERE = Frame(HEADER, 0, 0, RAW, 1, b"")
+
+
+class FramedWindow(Window):
+    """Objects of frames that are next to one another in a pack."""
+
+    def objects(self) -> Iterator[tuple[Row, memoryview | None]]:
+        last, opened = _NOWHERE, memoryview(b"")
+        for row in self.rows:
+            assert isinstance(row, FramedRow)
+            try:
+                if row.frame != last:
+                    last, opened = row.frame, row.frame.opened(self.stored(row))
+            except Damage:
+                last = _NOWHERE
+                yield row, None
+                continue
+            yield row, checked(row.kind, row.digest, opened[row.place : row.end])
+
+
+class FramedWriter(PackWriter):
+    """Writes a pack of frames."""
+
+    _magic = MAGIC
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self._frames: list[bytes] = []
+        self._copied: Frame | None = None
+
+    def add(self, kind: PackedKind, digest: Digest, data: bytes | memoryview) -> None:
+        """Add an object as it is, in a frame of its own."""
+        self.add_frame(Encoded(RAW, 1, bytes(data)), len(data), [(kind, digest, 0, len(data))])
+
+    def add_frame(self, encoded: Encoded, raw: int, rows: Iterable[tuple[PackedKind, Digest, int, int]]) -> None:
+        """Add a frame of `raw` bytes, and the objects in it: (kind, digest, place, length)."""
+        codec, width, stored = encoded
+        self._frames.append(FRAME.pack(self.size, len(stored), raw, codec, width, _check_of(stored)))
+        self._copied = None
+        self._add_rows(rows)
+        self._append(stored)
+
+    def _add_rows(self, rows: Iterable[tuple[PackedKind, Digest, int, int]]) -> None:
+        number = len(self._frames) - 1
+        for kind, digest, place, length in rows:
+            self._rows.append(ROW.pack(digest, kind, 0, 0, length, number << 32 | place))
+
+    def copy(self, row: Row, stored: memoryview) -> None:
+        """Add an object as another pack of frames stores it, with its frame, unless that is the one copied last."""
+        assert isinstance(row, FramedRow)
+        frame = row.frame
+        if self._copied != frame:
+            self._frames.append(FRAME.pack(self.size, *frame[1:]))
+            self._append(stored)
+            self._copied = frame
+        self._add_rows([(row.kind, row.digest, row.place, row.size)])
+
+    def _index(self) -> bytes:
+        return COUNT.pack(len(self._rows)) + super()._index() + b"".join(self._frames)
+
+
+class FramedPack(Pack):
+    """A reader of a pack of frames."""
+
+    writer = FramedWriter
+
+    def __init__(self, index: FramedIndex, read: Callable[[int, int], bytes], close: Callable[[], None]) -> None:
+        super().__init__(index, read, close)
+        self._last = _NOWHERE, memoryview(b"")
+        """the frame that was read last: its neighbours in it are mostly asked for next"""
+
+    def peek(self, number: int) -> memoryview | None:
+        data = self.object(self.index.row(number))
+        return None if data is None else memoryview(data)
+
+    def object(self, row: Row) -> bytes | None:
+        assert isinstance(row, FramedRow)
+        if self._last[0] != row.frame:
+            try:
+                self._last = row.frame, row.frame.opened(self.read_range(row.offset, row.length))
+            except Damage:
+                return None
+        return checked(row.kind, row.digest, bytes(self._last[1][row.place : row.end]))
+
+    def window(self, rows: list[Row]) -> Window:
+        start, end = rows[0].offset, rows[-1].offset + rows[-1].length
+        return FramedWindow(rows, memoryview(self.read_range(start, end - start)))
+
+
+def index_of_frames(name: str, header: bytes, whole: bytes, objects_end: int) -> FramedIndex:
+    """Read the index of a pack of frames. Raises Damage if its tables don't have the sizes that it says."""
+    what = f"pack {name[:12]}"
+    if len(whole) < COUNT.size:
+        raise Damage(f"{what} has a damaged index")
+    left = len(whole) - COUNT.size - COUNT.unpack_from(whole)[0] * ROW.size
+    if left < 0 or left % FRAME.size:
+        raise Damage(f"{what} has a damaged index")
+    return FramedIndex(name, header, whole, objects_end)
+
+
+def wrong_in(index: FramedIndex) -> str | None:
+    """What is wrong with the frames of a pack although their digest is right, in words, or None."""
+    end = HEADER
+    for frame in index.frames:
+        if frame.offset != end:
+            return "its frames don't fill it without gaps"
+        if not 0 < frame.raw <= MOST:
+            return "it has a frame of a size that none has"
+        end += frame.stored
+    if end != index.objects_end:
+        return "its frames don't fill it without gaps"
+    if any(at >> 32 >= len(index.frames) for *_, at in ROW.iter_unpack(index.data)):
+        return "an object is in a frame that it doesn't have"
+    places: dict[int, int] = {}
+    for row in sorted(index.rows(), key=lambda row: (row.offset, row.place)):  # type: ignore[attr-defined]
+        assert isinstance(row, FramedRow)
+        if row.place != places.get(row.offset, 0):
+            return "its objects don't fill its frames without gaps"
+        places[row.offset] = row.end
+    if any(places.get(frame.offset) != frame.raw for frame in index.frames):
+        return "its objects don't fill its frames without gaps"
+    return None
+
+
+def _check_of(stored: bytes | memoryview) -> bytes:
+    return blake3(stored).digest(8)
