@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # each is loaded when it is called, so that a command only lo
     from artstore.operations.restoring.verify import Verified
     from artstore.operations.upkeep.collect import Collected
     from artstore.operations.upkeep.fsck import Report
+    from artstore.operations.upkeep.packing import Packing
     from artstore.operations.upkeep.repair import Elsewhere
     from artstore.operations.upkeep.usage import Usage
 
@@ -174,6 +175,33 @@ class View(Looking):
             if self.objects.here is None and not dry_run:
                 merge(objects)
             return done
+
+    def pack(self, *, dry_run: bool = False, monitor: Monitor | None = None) -> Packing:
+        """Store large blobs smaller: compressed, and segments that several have only once. Their digests stay.
+
+        Each is read back from the disk before its file is removed. It needs free space for one pack: 256 MiB, or the
+        largest blob. Reading, saving and gc may go on meanwhile.
+
+        Args:
+            dry_run: Change nothing. The result says what would be packed, by samples.
+
+        Raises:
+            Damage: A log, version or tree can't be read. Then nothing was packed.
+            NoSpace: There is no space for a pack. What was packed before stays so.
+
+        >>> saved = repository.put("dataset", "data")
+        >>> repository.pack().blobs
+        0
+        """
+        from artstore.operations.upkeep.merge import maintenance_lock
+        from artstore.operations.upkeep.packing import Packer
+
+        self._may("gc")
+        packer = Packer(self.store.maintained(), self.refs, self.runs, monitor or Monitor())
+        if dry_run:
+            return packer.foresee()
+        with maintenance_lock(self.storage):
+            return packer.run()
 
     def fsck(self, *, quick: bool = False, repair: bool = False, monitor: Monitor | None = None) -> Report:
         """Check that everything that should be stored is stored, and right.

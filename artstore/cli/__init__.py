@@ -29,7 +29,7 @@ _FAMILIES: dict[str, dict[str, tuple[str, ...]]] = {
         "serve": ("serve",),
     },
     "Serve": {"tokens": ("token", "audit"), "login": ("login", "logout")},
-    "Maintenance": {"keeping": ("fsck", "doctor", "gc", "keep", "prune", "du")},
+    "Maintenance": {"keeping": ("fsck", "doctor", "gc", "pack", "keep", "prune", "du")},
     "Set up": {"settings": ("config", "completion", "help")},
     "W&B's own commands": {"artifact": ("artifact",)},
 }  # fmt: skip

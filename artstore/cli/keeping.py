@@ -1,4 +1,4 @@
-"""fsck, doctor, gc, keep, prune, du: check a repository, clean it up and measure it."""
+"""fsck, doctor, gc, pack, keep, prune, du: check a repository, clean it up and measure it."""
 
 import sys
 from collections import Counter
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from artstore.operations.changing.retention import Kept
     from artstore.operations.doctor.fitness import Finding
     from artstore.operations.upkeep.collect import Collected
+    from artstore.operations.upkeep.packing import Packing
     from artstore.operations.upkeep.usage import Usage
 
 
@@ -156,6 +157,45 @@ def _print_collected(result: "Collected", dry_run: bool) -> None:
     if result.problems:
         click.echo(f"error: {count(len(result.problems), 'pack')} could not be collected", err=True)
         click.echo("hint: `artstore fsck` shows details; the next gc tries again", err=True)
+
+
+@click.command("pack")
+@click.option("-n", "--dry-run", is_flag=True, help="Show about what would be saved; change nothing.")
+@remote_argument
+@json_option
+@click.pass_context
+def pack_command(ctx: click.Context, dry_run: bool, place: str | None, as_json: bool) -> None:
+    """Store large files smaller, here or at a remote: compressed, and what several have in common only once.
+
+    Nothing that you see changes: ids, digests, files. Files that wouldn't get smaller stay as they are. Each packed
+    file is read back from the disk before the plain one is removed. Saves and reads may go on meanwhile.
+    """
+    with Bar() as bar, open_view(place, writing=True) as repository:
+        result = repository.pack(dry_run=dry_run, monitor=bar)
+    if as_json:
+        print_json({"dry_run": dry_run, **result._asdict()})
+    else:
+        _print_packed(result, dry_run)
+    if result.problems:
+        ctx.exit(StorageError.exit_code)
+
+
+def _print_packed(result: "Packing", dry_run: bool) -> None:
+    if not result.blobs:
+        click.echo("no large file would get smaller")
+    else:
+        sizes = f"{human(result.blob_bytes)} would take about" if dry_run else f"{human(result.blob_bytes)} take"
+        what = f"{'would pack' if dry_run else 'packed'} {count(result.blobs, 'large file')}"
+        click.echo(f"{what}: {sizes} {human(result.stored_bytes)} {'' if dry_run else 'now'}".rstrip())
+    if result.linked:
+        click.echo(f"{count(result.linked, 'large file')} {'is' if result.linked == 1 else 'are'} linked to, and stays")
+    for name in result.waits_for:
+        click.echo(f"the plain files wait in the trash, because of open work: {_at_work(name)}")
+    for problem in result.problems:
+        click.echo(f"problem: {problem}")
+    if result.problems:
+        click.echo(f"error: {count(len(result.problems), 'large file')} could not be packed", err=True)
+        click.echo("hint: `artstore fsck` shows details", err=True)
 
 
 def _exact(size: int) -> str:

@@ -262,6 +262,20 @@ def _garbage_is_gone(place: Place) -> list[str]:
     return [f"gc left {plan.freed_bytes} bytes"] if plan.freed_bytes else []
 
 
+def _with_checkpoints(place: Place, ledger: Ledger) -> None:
+    """Large blobs that share segments, one that is a segment by itself, and one that doesn't get smaller."""
+    text = [b"".join(b"%08d %d\n" % (line * part, line) for line in range(90_000)) for part in (3, 7, 11)]
+    for number in range(2):
+        place.write({"model": text[0] + text[1 + number], "zeros": bytes(1 << 20), "noise": _bytes("noise", 1_100_000)})
+        place.keep(ledger, "model")
+
+
+def _is_packed(place: Place) -> list[str]:
+    with Repository(str(place.store)) as repository:
+        left = repository.pack(dry_run=True)
+    return [f"{left.blobs} files could still be packed"] if left.blobs else []
+
+
 # -- what stands in several places ---------------------------------------------------------------
 
 
@@ -459,6 +473,7 @@ COMMANDS: dict[str, Command] = {
     "put-keep": Command(_with_rule, _put, _is_latest, again=_v0_is_deleted, warm=_accept_again),
     "prune": Command(_with_victim, lambda place: ["prune", "x", "--keep", "last:1"], _v0_is_deleted),
     "repair": Command(_pushed, lambda place: ["fsck", "--repair"], _is_mended, warm=_damage, mends=True),
+    "pack": Command(_with_checkpoints, lambda place: ["pack"], _is_packed),
     "gc": Command(_with_garbage, lambda place: ["gc", "--now"], _garbage_is_gone),
     "push": Command(with_remote, lambda place: ["push"], is_pushed, warm=_point_to_copy),
     "push-again": Command(pushed_and_on, lambda place: ["push"], is_pushed, warm=_point_to_copy),

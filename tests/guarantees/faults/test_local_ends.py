@@ -13,7 +13,7 @@ from artstore.domain.digest import BLOB, digest_of
 from artstore.errors import StorageError
 from artstore.operations.restoring.options import Restore
 from artstore.repository import Repository
-from artstore.store.large import blob_path
+from artstore.store.paths import blob_path
 from tests.support.checks import check
 from tests.support.folders import make_tree, snapshot
 from tests.support.trouble import at_call, cut_power, disk_image, finish, loop_mounted, run, small_disk, start

@@ -12,7 +12,7 @@ import pytest
 from artstore.domain.digest import BLOB, digest_of
 from artstore.errors import Damage, DamagedLog, DamagedObject, MissingObject, NoSpace, SourceError, StorageError
 from artstore.repository import Repository
-from artstore.store.large import blob_path
+from artstore.store.paths import blob_path
 from tests.support.checks import check
 from tests.support.commands import Cli
 from tests.support.folders import make_tree, snapshot

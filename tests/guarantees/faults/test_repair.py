@@ -18,7 +18,8 @@ from artstore.operations.upkeep.fsck import Fsck
 from artstore.repository import Repository
 from artstore.store.large import LargeBlobs
 from artstore.store.logs import Log
-from artstore.store.packs import HEADER, salvage
+from artstore.store.packfile import salvage
+from artstore.store.packs import HEADER
 from tests.support.artifacts import log
 from tests.support.checks import check
 from tests.support.commands import Cli

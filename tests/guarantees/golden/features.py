@@ -4,8 +4,11 @@ come out.
 
 import json
 import os
+import struct
 from pathlib import Path
 from typing import Any
+
+from blake3 import blake3
 
 import artstore
 from artstore.backends.references import BLAKE3, ETAG, URI, Reference, Target
@@ -15,6 +18,7 @@ from artstore.domain.selection import EVERYTHING, Selection
 from artstore.operations.restoring.options import Restore
 from artstore.repository import Repository
 from artstore.store.checkouts import Noted
+from artstore.store.framed import Frame, FramedIndex
 from artstore.store.packs import MAGIC
 from tests.guarantees.golden.make import Expected, Place, told
 from tests.guarantees.golden.model import Files, b3, collection, encoded, expand, lines, listed, run, tree_of, version
@@ -246,6 +250,37 @@ def remote(g: Place) -> Expected:
     return {"here": data, "there": data}
 
 
+def packed_blobs(g: Place) -> Expected:
+    """Frames of each codec, a recipe for each version, a segment that both share, and a blob of one segment."""
+    noise = b"".join(blake3(b"%d" % number).digest() for number in range(2100))
+    floats = b"".join(struct.pack("<f", 1 + (number * 2654435761 % 8192) / 8192) for number in range(1 << 18))
+    text = lines(9000, "a line of a log")
+    first: Files = {"model.safetensors": tensors(noise, floats, text.encode()), "zeros.bin": bytes(1 << 20)}
+    second: Files = {"model.safetensors": tensors(noise, floats, text.encode()[::-1])}
+    g.put("model", first)
+    g.put("model", second)
+    assert g.repository.pack().blobs == 3
+    (pack,) = [name for name in g.repository.objects.packs.refresh() if _frames(g, name)]
+    assert {frame.codec for frame in _frames(g, pack)} == {0, 1, 2}
+    return told({"model": collection("dataset", version(first), version(second))})
+
+
+def tensors(*parts: bytes) -> bytes:
+    """A safetensors file of single-precision numbers."""
+    header, at = dict[str, Any](), 0
+    for number, part in enumerate(parts):
+        whole = len(part) // 4 * 4
+        header[f"t{number}"] = {"dtype": "F32", "shape": [whole // 4], "data_offsets": [at, at + whole]}
+        at += whole
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + b"".join(part[: len(part) // 4 * 4] for part in parts)
+
+
+def _frames(g: Place, name: str) -> list[Frame]:
+    index = g.repository.objects.packs.open(name).index
+    return index.frames if isinstance(index, FramedIndex) else []
+
+
 def partial_clone(g: Place) -> Expected:
     files: Files = {"large": bytes(1 << 20), "a/1": lines(20, "a"), "b/1": lines(20, "b")}
     with beside(g) as there:
@@ -270,6 +305,7 @@ ALL = [
     tables,
     checkpoint,
     merged_pack,
+    packed_blobs,
     damaged_copies,
     evidence,
     dead_processes,

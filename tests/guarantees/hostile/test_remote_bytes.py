@@ -13,7 +13,7 @@ from artstore.errors import (
     Damage,
     StorageError,
 )
-from artstore.store.large import blob_path
+from artstore.store.paths import blob_path
 from tests.support.checks import check
 from tests.support.folders import make_tree
 from tests.support.hostile_remotes import LARGE, MIB, Two, _gc, place_of, writable

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.guarantees.schedule import packing_model
 from tests.guarantees.schedule.protocol_model import MERGER_UNLINKS, MUTATIONS, NO_RECHECK, Model
 from tests.support.marks import mostly_long
 
@@ -29,3 +30,28 @@ def test_no_interleaving_and_no_crash_leaves_a_live_version_unreadable(cast: tup
 def test_the_model_catches_a_protocol_in_which(mutation: str) -> None:
     found = {" ".join(cast): len(Model(cast, mutation).explore()[1]) for cast in CASTS}
     assert any(found.values()), f"no cast shows why this matters: {mutation}"
+
+
+PACKING_CASTS = [
+    (("packer", "collector", "saver", "other's deleter"), ("file", "other1")),
+    (("packer", "collector", "saver", "deleter"), ("file", "other1")),
+    (("packer", "packer", "saver", "deleter"), ("file", "other1", "other2")),
+    (("collector", "collector", "saver", "other's deleter"), ("recipe1 a", "recipe2 b", "other1", "other2")),
+    (("packer", "packer", "collector", "other's deleter"), ("file", "other1")),
+    (("packer", "collector", "collector", "other's deleter"), ("file", "other1")),
+]
+_QUICK = PACKING_CASTS[:4]
+PackingCast = tuple[tuple[str, ...], tuple[str, ...]]
+
+
+@pytest.mark.parametrize("cast", mostly_long(PACKING_CASTS, *_QUICK), ids=lambda cast: " ".join(cast[0]))
+def test_no_interleaving_and_no_crash_loses_what_is_packed(cast: PackingCast) -> None:
+    states, violations = packing_model.Model(*cast).explore()
+    assert violations == []
+    assert states > 500
+
+
+@pytest.mark.parametrize("mutation", packing_model.MUTATIONS)
+def test_the_model_of_packing_catches_a_protocol_in_which(mutation: str) -> None:
+    found = [len(packing_model.Model(*cast, mutation).explore()[1]) for cast in _QUICK]
+    assert any(found), f"no cast shows why this matters: {mutation}"

@@ -1,0 +1,263 @@
+"""Packing: large blobs that are files become segments in packs, and the files go once these were read back."""
+
+import os
+from collections import Counter, deque
+from contextlib import closing
+from typing import TYPE_CHECKING, NamedTuple
+
+from blake3 import blake3
+
+from artstore.backends.files import closing_fd
+from artstore.domain.cutting import Piece, cuts
+from artstore.domain.digest import BLOB, RECIPE, Digest, digest_of, short
+from artstore.domain.frames import Encoded, encode
+from artstore.domain.recipes import Recipe, Segment, encode_recipe
+from artstore.errors import ArtstoreError, DamagedObject, NoSpace, StorageError
+from artstore.operations.upkeep.mark import Marks
+from artstore.operations.upkeep.merge import MERGE_GRACE, publish
+from artstore.operations.upkeep.removal import Everything, Removal, sweep
+from artstore.progress import Monitor
+from artstore.store.checkouts import Checkouts
+from artstore.store.content import Content
+from artstore.store.framed import FramedWriter
+from artstore.store.objects import ObjectStore
+from artstore.store.paths import BLOBS, blob_path, pack_path
+from artstore.store.refs import Refs
+from artstore.store.runs import Runs
+from artstore.store.transaction import Transaction
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+WORTH = 0.97
+"""A blob is packed if it then takes this part of its size or less."""
+_SAMPLES = 8
+"""Pieces of a blob that are encoded to estimate what it takes when it is packed."""
+_ROLL = 256 << 20
+"""Bytes after which a pack is finished: then the files that are in it can go."""
+_THREADS, _AHEAD = 2, 4
+"""Threads that encode, and pieces that wait for them."""
+
+
+class Packing(NamedTuple):
+    """The result of packing."""
+
+    blobs: int
+    """large blobs that were packed"""
+    blob_bytes: int
+    """of their files"""
+    stored_bytes: int
+    """of the packs that hold what was not stored yet"""
+    linked: int
+    """blobs that stay files because something else links to them"""
+    waits_for: tuple[str, ...]
+    """open transactions, because of which the files wait in the trash"""
+    problems: tuple[str, ...]
+
+    @property
+    def freed_bytes(self) -> int:
+        """Bytes that the repository takes less, once nothing waits in the trash."""
+        return self.blob_bytes - self.stored_bytes
+
+
+class _Candidate(NamedTuple):
+    digest: Digest
+    size: int
+    pieces: list[Piece]
+    part: float
+    """of its size that it probably takes when it is packed, if none of its segments is stored yet"""
+
+
+class Packer:
+    """Packs the large blobs of a repository. Others may save, read and collect meanwhile."""
+
+    def __init__(self, objects: ObjectStore, refs: Refs, runs: Runs, monitor: Monitor) -> None:
+        self._objects = objects
+        self._refs = refs
+        self._runs = runs
+        self._monitor = monitor
+        self._problems: list[str] = []
+        self._linked = 0
+
+    def foresee(self) -> Packing:
+        """What `run` would do, by samples. Changes nothing."""
+        todo = self._worth_packing(self._candidates())
+        size = sum(one.size for one in todo)
+        return Packing(len(todo), size, int(sum(one.size * one.part for one in todo)), self._linked, (), ())
+
+    def run(self) -> Packing:
+        """Pack all blobs that are worth it. Each pack is published, and read back, before the files in it go.
+
+        Raises NoSpace if there is no space for a pack. What was packed before stays so.
+        """
+        sweep(self._objects.storage)
+        with Transaction(self._objects, "gc") as tx:
+            todo = deque(self._worth_packing(self._candidates()))
+            self._monitor.start("packing", "blob")
+            self._monitor.expect(len(todo), sum(one.size for one in todo))
+            blobs = blob_bytes = stored = 0
+            waits = tuple[str, ...]()
+            while todo:
+                packed, size = self._pack_some(tx, todo)
+                tx.ensure()
+                stored += size
+                if packed := [digest for digest in packed if self._reads_back(digest)]:
+                    blobs += len(packed)
+                    blob_bytes += sum(self._objects.large.sizes(packed).values())
+                    waits = self._let_go(tx, packed)
+        return Packing(blobs, blob_bytes, stored, self._linked, waits, tuple(self._problems))
+
+    # -- what to pack --
+
+    def _candidates(self) -> list[_Candidate]:
+        """The reachable blobs that are files, with the pieces into which each is cut and an estimate by samples."""
+        self._monitor.start("looking", "blob")
+        marks = Marks(self._objects, self._refs, self._runs, Monitor())
+        held, found = self._held(), []
+        for digest, size in self._objects.large.files():
+            if digest not in marks:
+                continue
+            if digest in held or self._is_linked(digest):
+                self._linked += 1
+                continue
+            with self._objects.large.open(digest, size) as content:
+                pieces = list(cuts(size, content.read))
+                found.append(_Candidate(digest, size, pieces, _estimate(content, pieces)))
+            self._monitor.advance(1)
+        return found
+
+    def _held(self) -> set[Digest]:
+        """The blobs to whose files a checkout on this host has symbolic links."""
+        here, found = self._objects.here, set[Digest]()
+        root = os.path.realpath(here.path(BLOBS)) if here is not None else ""
+        for noted in Checkouts(here).all() if here is not None else ():
+            for folder, _, names in os.walk(noted.folder):
+                for name in names:
+                    path = os.path.join(folder, name)
+                    if os.path.islink(path) and (target := os.path.realpath(path)).startswith(f"{root}/"):
+                        found.add(Digest(bytes.fromhex(os.path.basename(target))))
+        return found
+
+    def _is_linked(self, digest: Digest) -> bool:
+        """Whether the file has another name, too: then removing this one frees nothing."""
+        here = self._objects.here
+        try:
+            return here is not None and here.stat(blob_path(digest)).st_nlink > 1
+        except OSError:
+            return True  # it is gone
+
+    def _worth_packing(self, found: list[_Candidate]) -> list[_Candidate]:
+        """Those that get smaller: their segments shrink, or others have the same ones. The others are hashed for this."""
+        recipes = {one.digest: self._recipe_of(one) for one in found if one.part > WORTH}
+        times = Counter(segment for recipe in recipes.values() for segment in set(recipe.segments))
+        absent = set(self._objects.packs.locate_many({segment.digest for segment in times}, segments=True)[1])
+
+        def part(one: _Candidate) -> float:
+            segments = recipes[one.digest].segments if one.digest in recipes else ()
+            new = sum(segment.length / times[segment] for segment in segments if segment.digest in absent)
+            return new / one.size if segments else one.part
+
+        return [one._replace(part=part(one)) for one in found if part(one) <= WORTH]
+
+    def _recipe_of(self, one: _Candidate) -> Recipe:
+        with self._objects.large.open(one.digest, one.size) as content:
+            hashed = ((piece.length, content.read(piece.offset, piece.length)) for piece in one.pieces)
+            return Recipe(one.size, tuple(Segment(length, digest_of(BLOB, data)) for length, data in hashed))
+
+    # -- packing --
+
+    def _pack_some(self, tx: Transaction, todo: deque[_Candidate]) -> tuple[list[Digest], int]:
+        """Publish one pack with the next blobs. Returns them, and the bytes of the pack."""
+        self._objects.packs.refresh()
+        packed, own = [], set[Digest]()
+        with closing(FramedWriter(tx.staged())) as writer:
+            while todo and writer.size < _ROLL:
+                one = todo.popleft()
+                try:
+                    self._add(tx, writer, own, one)
+                    packed.append(one.digest)
+                except (DamagedObject, StorageError) as error:
+                    if isinstance(error, NoSpace):
+                        raise
+                    self._problems.append(str(error))
+            if not packed:
+                return [], 0
+            publish(tx, writer)
+        if self._objects.here is not None:
+            _forget_pages(self._objects.here.path(pack_path(writer.name)))
+        return packed, writer.size
+
+    def _add(self, tx: Transaction, writer: FramedWriter, own: set[Digest], one: _Candidate) -> None:
+        """Add the segments of a blob that aren't stored yet, and its recipe. Two threads encode.
+
+        `own` are the segments in this pack.
+        """
+        from concurrent.futures import ThreadPoolExecutor
+
+        hasher, segments = blake3(), list[Segment]()
+        waiting: deque[tuple[Segment, Future[Encoded]]] = deque()
+        with self._objects.large.open(one.digest, one.size) as content, ThreadPoolExecutor(_THREADS) as pool:
+            for piece in one.pieces:
+                data = content.read(piece.offset, piece.length)
+                hasher.update(data)
+                segment = Segment(len(data), digest_of(BLOB, data))
+                segments.append(segment)
+                if segment.digest not in own and not tx.rely_on_segment(segment.digest):
+                    own.add(segment.digest)
+                    waiting.append((segment, pool.submit(encode, data, piece.widths)))
+                    if len(waiting) >= _AHEAD:
+                        _add_frame(writer, *waiting.popleft())
+                self._monitor.advance(0, len(data))
+            while waiting:
+                _add_frame(writer, *waiting.popleft())
+            if hasher.digest() != one.digest:
+                content.check()
+                raise DamagedObject(f"blob {short(one.digest)} was read wrong: it is not packed")
+        if len(segments) > 1:
+            writer.add(RECIPE, one.digest, encode_recipe(Recipe(one.size, tuple(segments))))
+        self._monitor.advance(1)
+
+    # -- letting go --
+
+    def _reads_back(self, digest: Digest) -> bool:
+        """Whether a blob can be read from packs, from the disk, and all of it is right."""
+        large = self._objects.large
+        try:
+            if (packed := large.packed.find(digest)) is None:
+                raise DamagedObject(f"blob {short(digest)} can't be found in the packs after it was packed")
+            with large.packed.open(packed) as content:
+                content.check()
+        except (ArtstoreError, FileNotFoundError) as error:
+            self._problems.append(f"{error}; its file stays")
+            return False
+        return True
+
+    def _let_go(self, tx: Transaction, packed: list[Digest]) -> tuple[str, ...]:
+        """Remove the files of packed blobs. Returns the open transactions because of which they wait in the trash."""
+        grace = 0.0 if self._objects.storage.local else MERGE_GRACE
+        with Removal(self._objects, "merge", own_transaction=str(tx.owner)) as removal:
+            for digest in packed:
+                removal.take_blob(digest)
+            return removal.finish(Everything(), keep_mine=grace > 0).waits_for
+
+
+def _estimate(content: Content, pieces: list[Piece]) -> float:
+    """The part of its size that a blob takes as segments, by encoding some of them."""
+    step = max(1, len(pieces) // _SAMPLES)
+    size = stored = 0
+    for piece in pieces[::step]:
+        data = content.read(piece.offset, piece.length)
+        size += len(data)
+        stored += len(encode(data, piece.widths).stored)
+    return stored / size if size else 1.0
+
+
+def _add_frame(writer: FramedWriter, segment: Segment, encoded: "Future[Encoded]") -> None:
+    writer.add_frame(encoded.result(), segment.length, [(BLOB, segment.digest, 0, segment.length)])
+
+
+def _forget_pages(path: str) -> None:
+    """Let the system forget what it has of a file in memory, so that it is read from the disk."""
+    with closing_fd(os.open(path, os.O_RDONLY | os.O_CLOEXEC)) as fd:
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
