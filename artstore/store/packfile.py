@@ -70,10 +70,28 @@ def salvage(size: int, read: Callable[[int, int], bytes]) -> Iterator[tuple[Obje
     Each piece is returned once as each kind, with its digest as that kind. A caller that finds a digest which it needs
     has proved the guess right.
     """
+    if read(0, len(framed.MAGIC)) == framed.MAGIC:
+        yield from _salvaged_frames(size, read)
+        return
     for offset, length in _spans(size, read):
         data = read(offset, length)
         for kind in KIND_NAMES:
             yield kind, digest_of(kind, data), data
+
+
+def _salvaged_frames(size: int, read: Callable[[int, int], bytes]) -> Iterator[tuple[ObjectKind, Digest, bytes]]:
+    """The objects of those frames whose rows in the index are right. Recipes aren't objects that anybody lost."""
+    if size < HEADER + FOOTER.size:
+        return
+    _, start, name, _ = FOOTER.unpack(read(size - FOOTER.size, FOOTER.size))
+    try:
+        index = index_of_frames(name.hex(), read(0, HEADER), read(start, max(0, size - FOOTER.size - start)), start)
+        for row in index.rows():
+            data = row.decoded(read(row.offset, row.length))
+            if data is not None and row.kind != RECIPE:
+                yield row.kind, row.digest, bytes(data)
+    except (Damage, OverflowError):
+        return  # the index is of another size than it says
 
 
 def _spans(size: int, read: Callable[[int, int], bytes]) -> list[tuple[int, int]]:

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import struct
 import zipfile
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from artstore.errors import DamagedObject
 from artstore.operations.restoring.options import Restore
 from artstore.repository import Repository
+from artstore.store.framed import FRAME
+from artstore.store.packs import FOOTER, ROW
 from artstore.store.paths import blob_path, pack_path
 from tests.support.folders import make_tree, snapshot
 from tests.support.maintenance import gc
@@ -231,3 +234,24 @@ def test_a_save_that_began_before_is_whole_after_packing(repo: Repository, tmp_p
     assert (tmp_path / "in/model.safetensors").read_bytes() == out(repo, "other", tmp_path / "out")[
         "model.safetensors"
     ][1]  # type: ignore[index]
+
+
+@pytest.mark.damaged
+def test_a_pack_whose_index_is_damaged_still_gives_back_what_its_right_rows_name(
+    repo: Repository, tmp_path: Path
+) -> None:
+    for name in ("0", "1"):
+        repo.put(str(make_tree(tmp_path / name, {"text": f"{name} a line\n" * 200_000})), f"data{name}")
+    repo.pack()
+    shutil.rmtree(tmp_path / "0")
+    shutil.rmtree(tmp_path / "1")
+    (name,) = [name for name in repo.objects.packs.names() if repo.objects.packs.open(name).index.has_frames]
+    path = Path(repo.storage.path(pack_path(name)))
+    data = bytearray(path.read_bytes())
+    data[-FOOTER.size - 2 * FRAME.size - ROW.size] ^= 1  # the digest of the last row
+    path.chmod(0o644)
+    path.write_bytes(data)
+    repo.close()
+    with Repository(str(repo.root)) as again:
+        problems = again.fsck(repair=True).problems
+        assert [any(f"data{n}" in problem for problem in problems) for n in (0, 1)].count(True) == 1
