@@ -437,8 +437,14 @@ class FolderStorage:
             self._named.update(named)
 
     def is_young(self, folder: str) -> bool:
-        """Whether a name was added or removed in this folder so recently that this may not be durable yet."""
-        return os.stat(self.path(folder)).st_mtime > self.now() - YOUNG
+        """Whether a name was added or removed in this folder so recently that this may not be durable yet.
+
+        False if there is no such folder.
+        """
+        try:
+            return os.stat(self.path(folder)).st_mtime > self.now() - YOUNG
+        except FileNotFoundError:
+            return False
 
     def now(self, *, probe: bool = False) -> float:
         """Seconds since 1970, by the clock that sets this storage's file times, when somebody last began to write.

@@ -9,9 +9,10 @@ from artstore.domain.digest import Digest, from_hex, is_hex, short
 from artstore.domain.names import printable
 from artstore.errors import Damage, DamagedObject, MissingObject, StorageError, storage_error
 from artstore.store.content import HEAL, Content, FileContent
-from artstore.store.packed import PackedBlobs, PackedContent
+from artstore.store.packed import PackedBlobs
 from artstore.store.packset import PackSet
 from artstore.store.paths import BLOBS, blob_path
+from artstore.store.segments import PackedContent
 from artstore.store.trash import trashed
 from artstore.store.verified import VerifiedNotes
 

@@ -1,51 +1,20 @@
-"""Large blobs that are stored in packs: a blob is one segment, or a recipe names its segments."""
+"""Finding large blobs that are stored in packs: a blob is one segment, or a recipe names its segments."""
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from io import DEFAULT_BUFFER_SIZE, BufferedReader, RawIOBase
-from itertools import accumulate
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from functools import partial
 from threading import Lock
-from typing import BinaryIO, NamedTuple, Self, cast
 
-from blake3 import blake3
-
-from artstore.backends.files import write_fully
-from artstore.domain.digest import BLOB, RECIPE, Digest, plain_digest, short
+from artstore.backends.descriptors import read_at
+from artstore.domain.digest import BLOB, RECIPE, Digest
 from artstore.domain.recipes import Segment, decode_recipe
-from artstore.errors import Damage, DamagedObject, storage_error, translated
-from artstore.store.content import HEAL
+from artstore.errors import Damage
+from artstore.store.packfile import open_pack
 from artstore.store.packs import LARGE, Pack, Row
 from artstore.store.packset import PackSet
+from artstore.store.segments import Packed, PackedContent, Reader
 from artstore.store.verified import VerifiedNotes
-
-_AHEAD = 4
-"""Segments that are read and decoded at once, while the ones before them are written."""
-_THREADS = 2
-
-
-class Packed(NamedTuple):
-    """A large blob of which everything is in packs."""
-
-    digest: Digest
-    segments: tuple[Segment, ...]
-    recipe: str
-    """the pack with the recipe, or with the only segment"""
-    places: dict[Digest, tuple[str, Row]]
-    """the pack and the row of each segment"""
-
-    @property
-    def size(self) -> int:
-        return sum(length for length, _ in self.segments)
-
-    @property
-    def packs(self) -> set[str]:
-        """All packs that are needed to read it."""
-        return {self.recipe, *(name for name, _ in self.places.values())}
-
-    @property
-    def way(self) -> bytes:
-        """A digest of the segments: once these were hashed through, the recipe is known to be right."""
-        return plain_digest(b"".join(length.to_bytes(4, "big") + digest for length, digest in self.segments))
 
 
 class PackedBlobs:
@@ -140,7 +109,7 @@ class PackedBlobs:
 
     def open(self, packed: Packed) -> "PackedContent":
         """Open a blob for reading. Raises FileNotFoundError if one of its packs is gone."""
-        readers: dict[str, tuple[Callable[[int, int], bytes], Callable[[], None]]] = {}
+        readers = dict[str, Reader]()
         with self._lock:
             try:
                 for name in sorted(packed.packs):
@@ -151,155 +120,34 @@ class PackedBlobs:
                 raise
         return PackedContent(packed, readers, self._notes, self._packs.note_damage)
 
+    def check_new(self, blobs: Iterable[Packed], staged: Mapping[str, str]) -> None:
+        """Check large blobs whose recipes, and segments that weren't stored yet, are in packs that aren't published.
 
-class PackedContent:
-    """A large blob in packs, open for reading. Each segment is checked when it is read."""
+        A recipe that others made may be wrong although each segment is right. Raises DamagedObject for such a one.
 
-    path = ""
+        Args:
+            staged: The paths of the packs, by their names.
+        """
+        with ExitStack() as opened:
+            packs = [opened.enter_context(closing(_staged_pack(name, path))) for name, path in staged.items()]
+            for blob in blobs:
+                self._new_content(blob, packs).check()
 
-    def __init__(
-        self,
-        packed: Packed,
-        readers: dict[str, tuple[Callable[[int, int], bytes], Callable[[], None]]],
-        notes: VerifiedNotes,
-        note_damage: Callable[[str, Digest], None],
-    ) -> None:
-        self._packed = packed
-        self._readers = readers
-        self._notes = notes
-        self._note_damage = note_damage
-        self._starts = [0, *accumulate(length for length, _ in packed.segments)]
-        self._last: tuple[Digest, bytes] | None = None
-        self.size = packed.size
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Decodes the segments that it touches. The last one is kept."""
-        from bisect import bisect_right
-
-        number = bisect_right(self._starts, offset) - 1
-        found = bytearray()
-        while number < len(self._packed.segments) and len(found) < length:
-            start = offset + len(found) - self._starts[number]
-            found += self._segment(self._packed.segments[number])[start : start + length - len(found)]
-            number += 1
-        return bytes(found)
-
-    def _segment(self, segment: Segment) -> bytes:
-        if self._last is None or self._last[0] != segment.digest:
-            self._last = segment.digest, self._decoded(segment)
-        return self._last[1]
-
-    def _decoded(self, segment: Segment) -> bytes:
-        """A segment's bytes, checked. Any thread may call this."""
-        name, row = self._packed.places[segment.digest]
-        what = f"blob {short(self._packed.digest)}"
-        for _ in range(2):
-            try:
-                data = row.decoded(self._readers[name][0](row.offset, row.length))
-            except OSError as error:
-                raise storage_error(error, f"read {what}") from error
-            if data is not None:
-                return bytes(data)
-        self._note_damage(name, segment.digest)
-        raise DamagedObject(f"{what} is damaged: its segment {short(segment.digest)} in pack {name[:12]}", hint=HEAL)
-
-    def _pieces(self) -> Iterator[bytes]:
-        """All segments in order. Two threads decode ahead."""
-        from concurrent.futures import Future, ThreadPoolExecutor
-
-        waiting: deque[Future[bytes]] = deque()
-        rest = iter(self._packed.segments)
-        with ThreadPoolExecutor(_THREADS) as pool:
-            try:
-                for segment in rest:
-                    waiting.append(pool.submit(self._decoded, segment))
-                    if len(waiting) >= _AHEAD:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                pool.shutdown(cancel_futures=True)
-
-    def verify(self) -> None:
-        """A recipe is hashed through once on each host. Segments are checked whenever they are read."""
-        if len(self._packed.segments) > 1 and not self._notes.holds_way(self._packed.digest, self._packed.way):
-            self.check()
-
-    def check(self) -> None:
-        hasher = blake3()
-        for piece in self._pieces():
-            hasher.update(piece)
-        self._judge(hasher.digest())
-
-    def _judge(self, digest: bytes) -> None:
-        """Raise DamagedObject unless this digest of all segments is that of the blob."""
-        if digest != self._packed.digest:
-            self._note_damage(self._packed.recipe, self._packed.digest)
-            raise DamagedObject(f"blob {short(self._packed.digest)} is damaged: its recipe is wrong", hint=HEAL)
-        self._notes.note_way(self._packed.digest, self._packed.way)
-
-    def refuse_size(self, size: int) -> None:
-        """Raise DamagedObject: a tree records `size`, and the recipe says another."""
-        self.check()
-        claim = f"a tree says that blob {short(self._packed.digest)} has {size} bytes"
-        raise DamagedObject(f"{claim}, and it has {self.size}", hint=HEAL)
-
-    def copy_to(self, target: int, advance: Callable[[int], None]) -> bool:
-        """Each segment is checked, and all together are, while they are written."""
-        hasher = blake3()
-        for piece in self._pieces():
-            with translated("write a file"):
-                write_fully(target, piece)
-            hasher.update(piece)
-            advance(len(piece))
-        self._judge(hasher.digest())
-        return True
-
-    def as_file(self) -> BinaryIO:
-        return cast(BinaryIO, BufferedReader(_PackedFile(self), DEFAULT_BUFFER_SIZE))
-
-    def close(self) -> None:
-        readers, self._readers = self._readers, {}
-        for _, close in readers.values():
-            close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def _new_content(self, blob: Packed, staged: list[Pack]) -> PackedContent:
+        """A blob with its segments in these packs, or stored. Its readers are closed with the packs."""
+        readers: dict[str, Reader] = {pack.name: (pack.read_range, lambda: None) for pack in staged}
+        places: dict[Digest, tuple[str, Row]] = {}
+        for digest in blob.places:
+            found = ((pack, number) for pack in staged if (number := pack.index.find(digest)) is not None)
+            if (new := next(found, None)) is not None:
+                places[digest] = new[0].name, new[0].index.row(new[1])
+                continue
+            pack, row = next(self._packs.places(digest))
+            readers.setdefault(pack.name, (pack.read_range, lambda: None))
+            places[digest] = pack.name, row
+        return PackedContent(blob._replace(places=places), readers, self._notes, lambda name, digest: None)
 
 
-class _PackedFile(RawIOBase):
-    """A file object with the bytes of a packed blob."""
-
-    def __init__(self, content: PackedContent) -> None:
-        self._content = content
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        base = (0, self._at, self._content.size)[whence]
-        if base + offset < 0:
-            raise ValueError(f"there is no byte {base + offset}")
-        self._at = base + offset
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: "memoryview | bytearray") -> int:  # type: ignore[override]
-        data = self._content.read(self._at, len(buffer)) if self._at < self._content.size else b""
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
-
-    def close(self) -> None:
-        if not self.closed:
-            self._content.close()
-        super().close()
+def _staged_pack(name: str, path: str) -> Pack:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    return open_pack(name, os.fstat(fd).st_size, partial(read_at, fd), partial(os.close, fd))

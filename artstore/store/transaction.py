@@ -6,23 +6,26 @@ A transaction's folder under tmp/ tells collectors that a process relies on stor
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Self
 
 from artstore.backends.files import WholeSync, closing_fd, copy_hashed, hash_file, remove_if_there, write_file
 from artstore.backends.owner import this_process
 from artstore.domain.codec import MAX_BYTES
-from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, ObjectKind, digest_of, short
+from artstore.domain.digest import BLOB, KIND_NAMES, RECIPE, TREE, VERSION, Digest, ObjectKind, digest_of, short
 from artstore.domain.names import printable
+from artstore.domain.recipes import Recipe, encode_recipe
 from artstore.domain.version import MAX_VERSION
 from artstore.errors import InvalidValue, MissingObject, StorageError, UnknownOutcome, storage_error
 from artstore.store.copying import copied
+from artstore.store.framed import FramedWriter
 from artstore.store.layout import Operation, check_format
 from artstore.store.objects import ObjectStore
-from artstore.store.packs import LARGE, PackWriter
+from artstore.store.packs import LARGE, PackWriter, Row
 from artstore.store.paths import PACKS, blob_path, pack_path
 from artstore.store.publishing import publish_all, sync_files
 from artstore.store.relied import AGAIN, Relied
+from artstore.store.segments import Packed
 from artstore.store.sides import Objects, Source
 from artstore.store.trash import bring_back
 
@@ -58,6 +61,9 @@ class Transaction:
         self._pid = os.getpid()
         self._failed = self._leave = False
         self._writer: PackWriter | None = None
+        self._segments: FramedWriter | None = None
+        self._unchecked: list[Packed] = []
+        """large blobs of others, whose recipes may be wrong"""
         self._finished: list[PackWriter] = []
         self._copied: dict[str, str] = {}  # final path → staged path of large blobs that were hashed as copied
         self._new_trees: dict[Digest, tuple[PackWriter, int]] = {}
@@ -148,6 +154,9 @@ class Transaction:
         if self._writer is not None and self._writer.size >= size:
             self._finished.append(self._writer)
             self._writer = None
+        if self._segments is not None and self._segments.size >= size:
+            self._finished.append(self._segments)
+            self._segments = None
 
     def add_missing(self, objects: list[tuple[Digest, memoryview]]) -> None:
         """Store small blobs that `rely_many` didn't find."""
@@ -165,11 +174,12 @@ class Transaction:
 
     def write_through(self) -> None:
         """Write what was added, whose bytes nobody needs to keep any more. It isn't published by this."""
-        if self._writer is not None:
-            self._begin_writing()
-            with self.storage.writing():
-                self._writer.flush()
-            self._failed = False
+        for writer in (self._writer, self._segments):
+            if writer is not None:
+                self._begin_writing()
+                with self.storage.writing():
+                    writer.flush()
+                self._failed = False
 
     def rely_large(self, large: dict[Digest, int]) -> set[Digest]:
         """Rely on those of these large blobs (digest → size) that are stored, and return their digests."""
@@ -212,13 +222,42 @@ class Transaction:
             self._relied.small.update((row.digest, pack) for row in rows)
         return known
 
-    def rely_on_segment(self, digest: Digest) -> bool:
-        """Rely on a segment that is in packs. Returns False if it isn't."""
-        for pack, row in self.objects.packs.places(digest):
-            if row.kind == BLOB:
-                self._relied.small[digest] = pack.name
-                return True
-        return False
+    # -- segments of large blobs --
+
+    def rely_on_segments(self, digests: Set[Digest]) -> set[Digest]:
+        """Rely on those of these segments that are in packs, and return them."""
+        places, _ = self.objects.packs.locate_many(digests - self._relied.small.keys(), segments=True)
+        found = {row.digest: pack for pack, rows in places for row in rows if row.kind == BLOB}
+        self._relied.small.update(found)
+        return found.keys() | (digests & self._relied.small.keys())
+
+    def add_segment(self, row: Row, stored: memoryview) -> None:
+        """Store a segment as another pack of frames stores it. Its bytes are written later."""
+        self._begin_writing()
+        with self.storage.writing():
+            writer = self._segments = self._segments or FramedWriter(self.staged())
+            writer.copy(row, stored)
+        self._failed = False
+        self._relied.small[row.digest] = None
+        self.new_objects += 1
+        self.new_bytes += row.length
+
+    def add_packed(self, blob: Packed, *, checked: bool) -> None:
+        """Add a large blob of which all segments were added or relied on.
+
+        Unless it was `checked` that they make up this blob, `publish` does so.
+        """
+        if len(blob.segments) > 1:
+            recipe = encode_recipe(Recipe(blob.size, blob.segments))
+            self._begin_writing()
+            with self.storage.writing():
+                writer = self._segments = self._segments or FramedWriter(self.staged())
+                writer.add(RECIPE, blob.digest, recipe)
+            self._failed = False
+            self.new_bytes += len(recipe)
+        self._unchecked += [] if checked else [blob]
+        self._relied.large[blob.digest] = blob.size, None
+        self._end_pack(self.storage.roll_at)
 
     def _rely_small(self, digest: Digest) -> bool:
         pack = self.objects.packs.holding(digest)
@@ -362,7 +401,9 @@ class Transaction:
                 name = writer.finish(sync=not self.storage.distant).hex()
                 targets[pack_path(name)] = writer.path
                 self.objects.packs.know(name, writer.known)
-            self._finished = []
+            staged = {writer.name: writer.path for writer in self._finished}
+            self.objects.large.packed.check_new(self._unchecked, staged)
+            self._finished, self._unchecked = [], []
             self._new_trees = {}  # they are read from the store now
             # Sync the large blobs: all at once if there are many.
             large = {blob_path(digest): staged for digest, (_, staged) in self._relied.large.items() if staged}

@@ -103,8 +103,8 @@ class Bundles:
             for found in base:
                 self._link_large(root, found)
             with open_remote(root, Settings(None), here=self._storage, writing=True) as remote:
-                if base:
-                    self._push(name, remote, [found.spec for found in base], options)
+                if base:  # whole: the receiver may not have their segments
+                    self._push(name, remote, [found.spec for found in base], options._replace(segments=False))
                 known = {path for path in _files(root) if path.startswith("objects/")}
                 # 2. Push the versions of the bundle: this adds only objects that the base versions don't have.
                 exchanged = self._push(name, remote, specs, options)

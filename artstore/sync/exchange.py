@@ -146,6 +146,8 @@ class ExchangeOptions(NamedTuple):
     selection: Selection = EVERYTHING
     """files whose bytes a pull brings; those of other files stay at the remote until they are needed"""
     monitor: Monitor = Monitor()
+    segments: bool = True
+    """whether large blobs that are in packs are sent as their segments, which the receiver then has in packs, too"""
 
 
 class Neighbours(NamedTuple):

@@ -208,7 +208,7 @@ class Push:
             remote.refresh()
         else:
             remote.look_only_where_cheap()
-        transfer = Transfer(source, tx, source, jobs=options.jobs, monitor=options.monitor)
+        transfer = Transfer(source, tx, source, jobs=options.jobs, segments=options.segments, monitor=options.monitor)
         wanted, damaged = list[Wanted](), remote.doubted
         for planned in plans:
             ours = {version["id"] for version in planned.source.live()}

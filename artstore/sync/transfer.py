@@ -21,6 +21,8 @@ from artstore.store.copying import copied
 from artstore.store.objects import ObjectStore
 from artstore.store.packs import LARGE
 from artstore.store.sides import Objects, Receiver
+from artstore.store.transaction import Transaction
+from artstore.sync.segments import send_segments
 
 _PUBLISH_EVERY = 256 << 20
 """Bytes. After each such amount, the received objects are published, so that they aren't sent again after an error."""
@@ -68,6 +70,7 @@ class Transfer:
         *,
         selection: Selection = EVERYTHING,
         jobs: int = 4,
+        segments: bool = True,
         monitor: Monitor | None = None,
     ) -> None:
         """Prepare a transfer.
@@ -78,12 +81,14 @@ class Transfer:
             near: The objects of the repository here. Trees are read from it if it has them.
             selection: Files whose blobs are sent. Trees are always sent.
             jobs: Number of large blobs that are copied at once.
+            segments: Send large blobs that are in packs as their segments, if the receiver has packs.
         """
         self._source = source
         self._tx = tx
         self._near = near
         self._selection = selection
         self._jobs = jobs
+        self._segments = segments
         self._monitor = monitor or Monitor()
         self._trees: dict[Digest, bytes] = {}
         self._there: dict[Digest, int] = {}
@@ -251,6 +256,9 @@ class Transfer:
 
     def _send_large(self, large: dict[Digest, int]) -> None:
         """Copy large blobs, several at once. Each is hashed: while it arrives here, or before it leaves from here."""
+        if self._segments and isinstance(self._source, ObjectStore) and isinstance(self._tx, Transaction):
+            sent = send_segments(self._source, self._tx, large, self._advance)
+            large = {digest: size for digest, size in large.items() if digest not in sent}
         if not large:
             return
         if self._source.storage.distant:

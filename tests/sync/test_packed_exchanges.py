@@ -2,16 +2,24 @@
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 import threading
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from artstore.domain.digest import RECIPE
+from artstore.domain.recipes import Recipe, decode_recipe, encode_recipe
 from artstore.domain.roles import Role
 from artstore.domain.selection import Selection
+from artstore.errors import DamagedObject
 from artstore.repository import Repository
+from artstore.store.framed import FramedWriter
+from artstore.store.paths import pack_path
 from artstore.view import view_of
 from tests.support.checks import check
 from tests.support.commands import environment
@@ -22,9 +30,14 @@ from tests.support.servers import SeaweedFS
 MIB = 1 << 20
 
 
+@cache
+def _lines(seed: int) -> bytes:
+    return random.Random(seed).randbytes(256 << 10).hex().encode()
+
+
 def numbers(*seeds: int) -> bytes:
-    """Half a MiB of text for each seed: it shrinks, and equal seeds give equal lines."""
-    return b"".join(b"%012d\n" % random.Random(seed).randrange(10**11) * 40_960 for seed in seeds)
+    """Half a MiB of hex digits for each seed: it shrinks, and equal seeds give equal parts."""
+    return b"".join(map(_lines, seeds))
 
 
 FILES = {"model.txt": numbers(1, 2, 3, 4, 5), "a.txt": "small"}
@@ -185,3 +198,86 @@ def test_versions_can_be_got_while_they_are_packed_and_collected(anna: Repositor
         ended.set()
         thread.join()
     assert not failed
+
+
+# -- only what is new goes ---------------------------------------------------------------------
+
+
+def stored_bytes(repository: Repository) -> int:
+    return sum(size for _, size in repository.storage.below("objects"))
+
+
+def test_a_push_and_a_pull_of_the_next_checkpoint_send_only_the_segments_that_are_new(
+    anna: Repository, bob: Repository, nas: Path
+) -> None:
+    put(anna, "a", {"model.txt": numbers(*range(20))})
+    anna.pack()
+    anna.push()
+    bob.pull()
+    before = [stored_bytes(place) for place in (anna, Repository(str(nas)), bob)]
+    put(anna, "a", {"model.txt": numbers(*range(19), 99)})
+    anna.pack()
+    anna.push()
+    bob.pull()
+    grown = [stored_bytes(place) - was for place, was in zip((anna, Repository(str(nas)), bob), before, strict=True)]
+    assert grown[1] <= 1.1 * grown[0] and grown[2] <= 1.1 * grown[0], "a push and a pull bring a pack for each file"
+    assert not stored_as_files(bob)
+    assert got(bob, "a:v1") == got(anna, "a:v1")
+
+
+@pytest.mark.damaged
+def test_a_recipe_of_others_that_is_wrong_is_refused(
+    anna: Repository, bob: Repository, nas: Path, tmp_path: Path
+) -> None:
+    """Its check is right, and each of its segments is there: only as a whole it is another blob."""
+    put(anna, "a", FILES)
+    put(anna, "a", NEXT)
+    anna.pack()
+    anna.push()
+    (tmp_path / "unchecked").touch()
+    with Repository(str(nas)) as remote:
+        packs = remote.objects.packs
+        (name,) = [name for name in packs.refresh() if packs.open(name).index.has_frames]
+        pack = packs.open(name)
+        with closing(FramedWriter(str(tmp_path / "forged"))) as writer:
+            for row in pack.index.rows():
+                if row.kind == RECIPE:
+                    recipe = decode_recipe(pack.object(row) or b"")
+                    turned = Recipe(recipe.size, recipe.segments[::-1])
+                    writer.add(RECIPE, row.digest, encode_recipe(turned))
+                else:
+                    writer.copy(row, memoryview(pack.read_range(row.offset, row.length)))
+            forged = writer.finish().hex()
+    (nas / pack_path(name)).unlink()
+    (tmp_path / "forged").rename(nas / pack_path(forged))
+    with pytest.raises(DamagedObject, match="its recipe is wrong"):
+        bob.pull().whole()
+    assert not list(bob.collections())
+
+
+@pytest.mark.damaged
+def test_a_segment_that_is_damaged_here_is_not_pushed(packed: Repository, nas: Path, tmp_path: Path) -> None:
+    damaged = Path(shutil.copytree(tmp_path / "anna", tmp_path / "damaged")) / ".artifacts"
+    (name,) = [name for name in packed.objects.packs.names() if packed.objects.packs.open(name).index.has_frames]
+    path = damaged / pack_path(name)
+    data = bytearray(path.read_bytes())
+    data[100_000] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(data)
+    with Repository(str(damaged)) as again:
+        with pytest.raises(DamagedObject, match="segment"):
+            again.push().whole()
+        assert not (nas / "refs").exists() or not list((nas / "refs").rglob("*.json"))
+
+
+def test_a_bundle_that_builds_on_a_packed_version_can_be_applied_where_that_is_a_file(
+    packed: Repository, tmp_path: Path
+) -> None:
+    packed.create_bundle(str(tmp_path / "first.zip"), ["a:v0"])
+    packed.create_bundle(str(tmp_path / "second.zip"), ["a:v1"], base=["a:v0"])
+    with Repository.init(str(tmp_path / "far/.artifacts")) as far:
+        put(far, "mine", FILES)
+        far.apply_bundle(str(tmp_path / "first.zip"))
+        far.apply_bundle(str(tmp_path / "second.zip"))
+        assert got(far, "a:v1") == got(packed, "a:v1")
+    check(tmp_path / "far/.artifacts")

@@ -95,7 +95,9 @@ def plan(objects: ObjectStore, marks: Marks) -> Plan:
             kept += all_bytes - live_bytes
         copies.add(name, live)
     dead_blobs = {
-        digest: size for digest, size in objects.large.files() if digest not in marks or _is_in_packs(objects, digest, size)
+        digest: size
+        for digest, size in objects.large.files()
+        if digest not in marks or _is_in_packs(objects, digest, size)
     }
     return Plan(dead_packs, rewrites, list(dead_blobs), freed + sum(dead_blobs.values()), kept, problems)
 

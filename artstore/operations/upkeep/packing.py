@@ -202,7 +202,7 @@ class Packer:
                 hasher.update(data)
                 segment = Segment(len(data), digest_of(BLOB, data))
                 segments.append(segment)
-                if segment.digest not in own and not tx.rely_on_segment(segment.digest):
+                if segment.digest not in own and not tx.rely_on_segments({segment.digest}):
                     own.add(segment.digest)
                     waiting.append((segment, pool.submit(encode, data, piece.widths)))
                     if len(waiting) >= _AHEAD:
