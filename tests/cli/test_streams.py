@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
+from artstore.repository import Repository
 from tests.support import in_process
 from tests.support.checks import check
 from tests.support.commands import Result, environment
@@ -215,8 +216,11 @@ def test_no_control_character_of_a_value_reaches_a_terminal(fresh: Path, command
 
 def test_a_hint_with_a_name_that_cannot_be_printed_can_be_pasted_into_a_shell(fresh: Path) -> None:
     name = "a\x1b[2J'\\ \u202e\udcff"
+    with Repository(str(fresh / ".artifacts")) as repository:
+        repository.put(str(make_tree(fresh / "in", {"a": "a"})), "gone")
+        repository.delete_collection("gone")
     (fresh / ".artifacts/tmp" / name).mkdir()
-    ended, shown = on_terminal(fresh, "gc")
+    ended, shown = on_terminal(fresh, "gc", "--now")
     assert ended == 0 and "\x1b" not in shown
     pasted = shown.replace("\n", "").partition("(`artstore ")[2].partition("` removes")[0]
     words = subprocess.run(["bash", "-c", f"printf '%s\\0' {pasted}"], capture_output=True, env={"LC_ALL": "C.UTF-8"})
