@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from blake3 import blake3
 
-from artstore.domain.digest import Digest, PackedKind
+from artstore.domain.digest import RECIPE, Digest, PackedKind
 from artstore.domain.frames import MOST, RAW, Encoded, decode
 from artstore.errors import Damage
 from artstore.store.packs import FOOTER, HEADER, ROW, Pack, PackIndex, PackWriter, Row, Window, checked
@@ -129,6 +129,14 @@ class FramedWriter(PackWriter):
         super().__init__(path)
         self._frames: list[bytes] = []
         self._copied: Frame | None = None
+        self._recipes: dict[Digest, bytes] = {}
+
+    def add_recipe(self, blob: Digest, recipe: bytes) -> None:
+        """Add a blob's recipe when the pack is finished, unless the blob is a segment in this pack by then.
+
+        A pack has one row for each digest, and a segment needs no recipe.
+        """
+        self._recipes[blob] = recipe
 
     def add(self, kind: PackedKind, digest: Digest, data: bytes | memoryview) -> None:
         """Add an object as it is, in a frame of its own."""
@@ -156,6 +164,13 @@ class FramedWriter(PackWriter):
             self._append(stored)
             self._copied = frame
         self._add_rows([(row.kind, row.digest, row.place, row.size)])
+
+    def finish(self, *, sync: bool = True) -> Digest:
+        segments = {Digest(row[:32]) for row in self._rows} if self._recipes else set()
+        for blob, recipe in self._recipes.items():
+            if blob not in segments:
+                self.add(RECIPE, blob, recipe)
+        return super().finish(sync=sync)
 
     def _index(self) -> bytes:
         return COUNT.pack(len(self._rows)) + super()._index() + b"".join(self._frames)

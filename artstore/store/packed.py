@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from functools import partial
+from itertools import chain
 from threading import Lock
 
 from artstore.backends.descriptors import read_at
@@ -138,11 +139,9 @@ class PackedBlobs:
         readers: dict[str, Reader] = {pack.name: (pack.read_range, lambda: None) for pack in staged}
         places: dict[Digest, tuple[str, Row]] = {}
         for digest in blob.places:
-            found = ((pack, number) for pack in staged if (number := pack.index.find(digest)) is not None)
-            if (new := next(found, None)) is not None:
-                places[digest] = new[0].name, new[0].index.row(new[1])
-                continue
-            pack, row = next(self._packs.places(digest))
+            new = ((pack, number) for pack in staged if (number := pack.index.find(digest)) is not None)
+            found = chain(((pack, pack.index.row(number)) for pack, number in new), self._packs.places(digest))
+            pack, row = next((pack, row) for pack, row in found if row.kind == BLOB)
             readers.setdefault(pack.name, (pack.read_range, lambda: None))
             places[digest] = pack.name, row
         return PackedContent(blob._replace(places=places), readers, self._notes, lambda name, digest: None)

@@ -8,7 +8,7 @@ from weakref import WeakValueDictionary
 from artstore.backends.descriptors import mapped
 from artstore.backends.files import closing_fd
 from artstore.backends.storage import FolderStorage, Readable, Reader
-from artstore.domain.digest import BLOB, Digest, is_hex, plain_digest, short
+from artstore.domain.digest import BLOB, RECIPE, Digest, is_hex, plain_digest, short
 from artstore.errors import Damage, StorageError
 from artstore.store import index
 from artstore.store.damage import DamageNotes
@@ -245,16 +245,16 @@ class PackSet:
         row = pack.index.row(number)
         return (pack, row) if row.digest == digest else None
 
-    def holding(self, digest: Digest) -> str | None:
+    def holding(self, digest: Digest, *, recipe: bool = False) -> str | None:
         """The pack on which a save may rely for an object, or None if the save should store it.
 
-        As of the last listing.
+        As of the last listing. With `recipe`, for the recipe of a blob, which has the blob's digest.
         """
         if not self.names():
             return None
         if self._probes > self._probes_allowed:
             self._weigh_table()
-        return next((pack.name for pack, _ in self.places(digest)), None)
+        return next((pack.name for pack, row in self.places(digest) if (row.kind == RECIPE) == recipe), None)
 
     def locate_many(
         self, wanted: Iterable[Digest], *, segments: bool = False
@@ -274,13 +274,13 @@ class PackSet:
         for digest in todo if len(self._table()) else ():
             for name, _ in self._table().places(digest):
                 if name in names and (name, digest) not in self._damage:
-                    tabled.setdefault(name, []).append(digest)
-                    break
+                    tabled.setdefault(name, []).append(digest)  # more than one: the first may have only its recipe
         # Look into these packs, then into those that aren't in the table.
         found: list[tuple[str, list[Row]]] = []
         for name in [*tabled, *self._unindexed]:
-            if not todo:
-                break
+            asked = [digest for digest in tabled[name] if digest in todo] if name in tabled else todo
+            if not asked:
+                continue
             try:
                 pack = self.open(name)
             except (FileNotFoundError, Damage):
@@ -288,7 +288,6 @@ class PackSet:
             except OSError as error:
                 self.failure = error  # another pack may have the objects; if none has, `read` reports this
                 continue
-            asked = [digest for digest in tabled[name] if digest in todo] if name in tabled else todo
             if pack.index.count < 4 * len(asked):
                 rows = [row for row in pack.index.rows() if row[0] in todo]
             else:

@@ -12,7 +12,7 @@ from typing import Self
 from artstore.backends.files import WholeSync, closing_fd, copy_hashed, hash_file, remove_if_there, write_file
 from artstore.backends.owner import this_process
 from artstore.domain.codec import MAX_BYTES
-from artstore.domain.digest import BLOB, KIND_NAMES, RECIPE, TREE, VERSION, Digest, ObjectKind, digest_of, short
+from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, ObjectKind, digest_of, short
 from artstore.domain.names import printable
 from artstore.domain.recipes import Recipe, encode_recipe
 from artstore.domain.version import MAX_VERSION
@@ -252,7 +252,7 @@ class Transaction:
             self._begin_writing()
             with self.storage.writing():
                 writer = self._segments = self._segments or FramedWriter(self.staged())
-                writer.add(RECIPE, blob.digest, recipe)
+                writer.add_recipe(blob.digest, recipe)
             self._failed = False
             self.new_bytes += len(recipe)
         self._unchecked += [] if checked else [blob]

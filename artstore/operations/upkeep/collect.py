@@ -126,7 +126,7 @@ class _Copies:
 
     def add(self, pack: str, rows: list[Row]) -> None:
         """Note the live objects of a pack."""
-        self._first.update((row.digest, pack) for row in rows)
+        self._first.update((row.digest, pack) for row in rows if row.kind != RECIPE)
 
     def has_good(self, row: Row) -> bool:
         """Whether an earlier pack has a good copy of an object. Reads and hashes it. Always False at a distant place."""

@@ -9,7 +9,7 @@ from blake3 import blake3
 
 from artstore.backends.files import closing_fd
 from artstore.domain.cutting import Piece, cuts
-from artstore.domain.digest import BLOB, RECIPE, Digest, digest_of, short
+from artstore.domain.digest import BLOB, Digest, digest_of, short
 from artstore.domain.frames import Encoded, encode
 from artstore.domain.recipes import Recipe, Segment, encode_recipe
 from artstore.errors import ArtstoreError, DamagedObject, NoSpace, StorageError
@@ -214,7 +214,7 @@ class Packer:
                 content.check()
                 raise DamagedObject(f"blob {short(one.digest)} was read wrong: it is not packed")
         if len(segments) > 1:
-            writer.add(RECIPE, one.digest, encode_recipe(Recipe(one.size, tuple(segments))))
+            writer.add_recipe(one.digest, encode_recipe(Recipe(one.size, tuple(segments))))
         self._monitor.advance(1)
 
     # -- letting go --

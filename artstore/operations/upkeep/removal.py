@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from artstore.backends.owner import is_dead, parse, this_process
 from artstore.backends.storage import FolderStorage, Storage
-from artstore.domain.digest import Digest, from_hex
+from artstore.domain.digest import RECIPE, Digest, from_hex
 from artstore.errors import Damage, InvalidValue, StorageError
 from artstore.store.objects import ObjectStore
 from artstore.store.outside import sweep_outside
@@ -196,8 +196,9 @@ class Removal:
         try:
             with self._objects.packs.open_apart(f"{folder}/{name}") as pack:
                 bad = self._objects.damage.inside(pack.name)  # a damaged object is not a reason to keep a pack
-                wanted = (row.digest for row in pack.index.rows() if row.digest in needed and row.digest not in bad)
-                return pack_path(pack.name) if any(not self._objects.packs.holding(d) for d in wanted) else None
+                rows = (row for row in pack.index.rows() if row.digest in needed and row.digest not in bad)
+                held = (self._objects.packs.holding(row.digest, recipe=row.kind == RECIPE) for row in rows)
+                return None if all(held) else pack_path(pack.name)
         except (Damage, FileNotFoundError):
             return None
 
