@@ -44,10 +44,14 @@ class LargeBlobs:
         """The size in bytes of each of these blobs that can be read: it is in objects/, or waits in the trash."""
         found = self.sizes(list(digests))
         absent = {digest.hex(): digest for digest in digests - found.keys()}
-        for path in trashed(self._storage) if absent else ():
+        waiting = trashed(self._storage) if absent else []
+        for path in waiting:
             digest = absent.get(path.rpartition("/")[2])
             if digest is not None and (size := self._storage.size(path)) is not None:
                 found[digest] = size
+        if any(path.endswith(".pack") for path in waiting):
+            packed = (self.packed.find_anywhere(digest) for digest in digests - found.keys())
+            found |= {blob.digest: blob.size for blob in packed if blob is not None}
         return found
 
     def there(self, large: dict[Digest, int]) -> set[Digest]:

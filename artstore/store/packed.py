@@ -36,16 +36,16 @@ class PackedBlobs:
         if (found := self.find(digest)) is not None:
             return found
         with self._lock:
-            return self._found(self._packs.all_places(digest))
+            return self._found(self._packs.all_places(digest), trash=True)
 
-    def _found(self, places: Iterator[tuple[Pack, Row]]) -> Packed | None:
+    def _found(self, places: Iterator[tuple[Pack, Row]], *, trash: bool = False) -> Packed | None:
         for pack, row in places:
             if row.kind == BLOB and row.size >= LARGE:
                 return Packed(row.digest, (Segment(row.size, row.digest),), pack.name, {row.digest: (pack.name, row)})
             if (
                 row.kind == RECIPE
                 and (segments := self._segments(pack, row))
-                and (places_of := self._located(segments))
+                and (places_of := self._located(segments, trash=trash))
             ):
                 return Packed(row.digest, segments, pack.name, places_of)
         return None
@@ -80,13 +80,14 @@ class PackedBlobs:
         except (Damage, OSError):
             return None
 
-    def _located(self, segments: tuple[Segment, ...]) -> dict[Digest, tuple[str, Row]] | None:
-        """The pack and row of each segment. None if one is missing, or has another length."""
+    def _located(self, segments: tuple[Segment, ...], *, trash: bool) -> dict[Digest, tuple[str, Row]] | None:
+        """The pack and row of each segment, with `trash` also of packs there. None if one is missing."""
         found, missing = self._packs.locate_many({segment.digest for segment in segments}, segments=True)
-        if missing:
-            return None
-        places = {row.digest: (name, row) for name, rows in found for row in rows}
-        good = all(places[digest][1].kind == BLOB and places[digest][1].size == length for length, digest in segments)
+        places = {row.digest: (name, row) for name, rows in found for row in rows if row.kind == BLOB}
+        for pack, row in self._packs.copies_in_trash(set(missing)) if trash and missing else ():
+            if row.kind == BLOB:
+                places.setdefault(row.digest, (pack.name, row))
+        good = all(digest in places and places[digest][1].size == length for length, digest in segments)
         return places if good else None
 
     def all(self) -> Iterator[tuple[Digest, int]]:

@@ -73,18 +73,23 @@ class Relied:
                 continue
             if self._put_back(staged, path):
                 restored.add(path)
-            elif packs := self._packs_back(digest, size):
+            elif (packs := self.bring_packs_back(digest)) and self._objects.large.is_packed(digest, size):
                 restored |= packs
             else:
                 lost.append(digest)
         return restored, lost
 
-    def _packs_back(self, digest: Digest, size: int) -> set[str]:
-        """Put the packs back that hold parts of a large blob. Returns their paths; none if the blob isn't whole then."""
+    def bring_large_back(self, digest: Digest) -> set[str]:
+        """Put a large blob back from the trash: its file, or packs with parts of it. Returns their paths."""
+        path = blob_path(digest)
+        return {path} if bring_back(self._storage, path) else self.bring_packs_back(digest)
+
+    def bring_packs_back(self, digest: Digest) -> set[str]:
+        """Put the packs back that hold parts of a large blob. Returns their paths. It may not be whole then."""
         taken = self._objects.large.packed.taken(digest)
         back = {pack_path(name) for name in taken if bring_back(self._storage, pack_path(name))}
         self._objects.packs.refresh()
-        return back if self._objects.large.is_packed(digest, size) else set()
+        return back
 
     def folders_to_sync(self, targets: Iterable[str]) -> list[str]:
         """The folders to sync: those with new names, and those of found objects if names in them may be new.

@@ -291,25 +291,21 @@ class Transaction:
             if self.rely(kind, digest, size):
                 return True
             if kind == BLOB and size >= LARGE:
-                path: str | None = blob_path(digest)
+                brought = self._relied.bring_large_back(digest)
             else:
                 pack = self.objects.packs.in_trash(digest)
-                path = pack_path(pack) if pack else None
-            brought = path is not None and bring_back(self.storage, path)
+                brought = {pack_path(pack)} if pack and bring_back(self.storage, pack_path(pack)) else set()
             self.objects.packs.refresh()
-            if path is not None and brought:
-                self.storage.sync_names([path.rpartition("/")[0]])
+            if brought:
+                self.storage.sync_names(sorted({path.rpartition("/")[0] for path in brought}))
             else:
                 time.sleep(look * _PAUSE)
         return self.rely(kind, digest, size)
 
     def recover_large(self, digest: Digest) -> bool:
         """Rely on a large blob whose size isn't known, or bring it back from the trash, like `recover`."""
-        path = blob_path(digest)
-        if self.storage.size(path) is None and not bring_back(self.storage, path):
-            return False
-        self.storage.sync_names([path.rpartition("/")[0]])
-        return self.rely(BLOB, digest, self.storage.size(path) or 0)
+        size = self.objects.large.readable({digest}).get(digest, 0)
+        return size >= LARGE and self.recover(BLOB, digest, size)
 
     def copy_large(self, source: int, size: int, advance: Callable[[int], None]) -> tuple[Digest, str | None] | None:
         """Copy a large file into the transaction and hash the copy.

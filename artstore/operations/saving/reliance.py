@@ -96,7 +96,7 @@ class Reliance:
 
     def _recover_blobs(self, blobs: Iterable[Digest], message: str, hint: str | None = None) -> None:
         for blob in blobs:
-            if not (self.transaction.recover(BLOB, blob, 0) or self.transaction.recover_large(blob)):
+            if not (self.transaction.recover_large(blob) or self.transaction.recover(BLOB, blob, 0)):
                 raise MissingObject(message, hint=hint)
 
     def store(self, properties: Properties) -> StoredProperties:

@@ -1,11 +1,13 @@
 """Large blobs whose segments, recipes and packs are also something else's, or are in the trash: nothing takes one for the other."""
 
+import os
 import zipfile
 from pathlib import Path
 
 from artstore.domain.digest import BLOB, RECIPE
+from artstore.domain.properties import Properties
 from artstore.repository import Repository
-from tests.operations.upkeep.test_packing import out
+from tests.operations.upkeep.test_packing import out, stored_files, weights
 from tests.support.folders import make_tree, snapshot
 
 MIB = 1 << 20
@@ -50,3 +52,52 @@ def test_a_blob_that_is_a_segment_in_its_pack_has_no_recipe_there(repo: Reposito
     assert [kinds[blob] for blob in blobs] == [BLOB, RECIPE]
     for name, folder in (("plain", plain), ("zip", zipped)):
         assert out(repo, name, tmp_path / "out" / name) == snapshot(folder)
+
+
+def test_what_is_packed_and_in_the_trash_can_be_undeleted(repo: Repository, tmp_path: Path) -> None:
+    source = make_tree(tmp_path / "in", {"model.safetensors": weights(1, 2)})
+    repo.put(str(source), "model")
+    repo.put(str(make_tree(tmp_path / "next", {"a": "b"})), "model")
+    repo.pack()
+    repo.delete("model:v0")
+    repo.gc()
+    assert not any(repo.objects.packs.open(name).index.has_frames for name in repo.objects.packs.refresh())
+    repo.undelete("model:v0")
+    repo.gc(now=True)
+    assert out(repo, "model:v0", tmp_path / "out") == snapshot(source)
+
+
+def test_a_packed_description_of_a_copied_version_is_relied_on_with_its_segments(
+    repo: Repository, tmp_path: Path
+) -> None:
+    described = text(3, 3 * MIB).decode()
+    repo.put(str(make_tree(tmp_path / "in", {"a": "a"})), "data")
+    repo.edit("data:v0", Properties(description=described))
+    repo.put(str(make_tree(tmp_path / "next", {"a": "b"})), "data")
+    assert repo.pack().blobs == 1 and not stored_files(repo)
+    repo.copy("data:v0", "copy")
+    repo.delete("data:v0")
+    repo.delete_collection("copy")
+    repo.gc()
+    repo.undelete("data:v0")
+    repo.gc(now=True)
+    assert repo.properties(repo.find("data:v0"))[0] == described
+
+
+def test_what_is_packed_can_be_read_while_a_collector_has_its_packs(repo: Repository, tmp_path: Path) -> None:
+    """It moves them before it reads the logs again, and then gives back what is needed."""
+    source = make_tree(tmp_path / "in", {"model.safetensors": weights(1, 2)})
+    repo.put(str(source), "model")
+    repo.pack()
+    packs, trash = Path(repo.root) / "objects/packs", Path(repo.root) / "trash/gc.left.123456789abc"
+    trash.mkdir(parents=True)
+    moved = [path.name for path in packs.iterdir()]
+    for name in moved:
+        os.rename(packs / name, trash / name)
+    with Repository(str(repo.root)) as reader:
+        assert out(reader, "model", tmp_path / "out") == snapshot(source)
+        blob = reader.entry(reader.find("model"), "model.safetensors")
+        assert reader.objects.large.readable({blob.digest}) == {blob.digest: blob.size}
+    for name in moved:
+        os.rename(trash / name, packs / name)
+    trash.rmdir()
