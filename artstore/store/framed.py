@@ -9,9 +9,8 @@ from blake3 import blake3
 from artstore.domain.digest import RECIPE, Digest, PackedKind
 from artstore.domain.frames import MOST, RAW, Encoded, decode
 from artstore.errors import Damage
-from artstore.store.packs import FOOTER, HEADER, ROW, Pack, PackIndex, PackWriter, Row, Window, checked
+from artstore.store.packs import FOOTER, FRAMES_MAGIC, HEADER, ROW, Pack, PackIndex, PackWriter, Row, Window, checked
 
-MAGIC = b"ARTPACK\x02"
 FRAME = struct.Struct(">QIIBB6x8s")  # offset, stored bytes, bytes, codec, width, begin of the stored bytes' BLAKE3
 COUNT = struct.Struct(">Q")  # rows: the index begins with it
 _PLACE = struct.Struct(">II")  # in a row where other packs have an offset: number of the frame, place in it
@@ -123,7 +122,7 @@ class FramedWindow(Window):
 class FramedWriter(PackWriter):
     """Writes a pack of frames."""
 
-    _magic = MAGIC
+    _magic = FRAMES_MAGIC
 
     def __init__(self, path: str) -> None:
         super().__init__(path)

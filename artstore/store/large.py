@@ -1,20 +1,27 @@
 """Large blobs: files below objects/blobs, or stored in packs."""
 
+from __future__ import annotations
+
 import os
 import stat
 from collections.abc import Callable, Iterator, Set
+from functools import cached_property
+from threading import Lock
+from typing import TYPE_CHECKING
 
 from artstore.backends.storage import FolderStorage, Storage
 from artstore.domain.digest import Digest, from_hex, is_hex, short
 from artstore.domain.names import printable
 from artstore.errors import Damage, DamagedObject, MissingObject, StorageError, storage_error
 from artstore.store.content import HEAL, Content, FileContent
-from artstore.store.packed import PackedBlobs
 from artstore.store.packset import PackSet
 from artstore.store.paths import BLOBS, blob_path
-from artstore.store.segments import PackedContent
 from artstore.store.trash import trashed
 from artstore.store.verified import VerifiedNotes
+
+if TYPE_CHECKING:
+    from artstore.store.packed import PackedBlobs
+    from artstore.store.segments import Packed, PackedContent
 
 _LOOKS = 4
 
@@ -31,13 +38,26 @@ class LargeBlobs:
         self._here = here
         self._kept = kept
         self.verified = VerifiedNotes(here)
-        self.packed = PackedBlobs(packs, self.verified)
+        self._packs = packs
+        self._lock = Lock()
+
+    @cached_property
+    def packed(self) -> PackedBlobs:
+        """Those that are in packs."""
+        from artstore.store.packed import PackedBlobs  # most commands meet none
+
+        return PackedBlobs(self._packs, self.verified, self._lock)
+
+    def _in_packs(self, digest: Digest) -> Packed | None:
+        """A blob that is in packs with all its segments, as of the last listing."""
+        there = next(self._packs.places(digest), None)
+        return self.packed.find(digest) if there is not None else None
 
     def sizes(self, digests: list[Digest]) -> dict[Digest, int]:
         """The size in bytes of each of these blobs that is in objects/, as a file or in packs."""
         there = self._storage.sizes([blob_path(digest) for digest in digests])
         found = {digest: there[blob_path(digest)] for digest in digests if blob_path(digest) in there}
-        packed = (self.packed.find(digest) for digest in digests if digest not in found)
+        packed = (self._in_packs(digest) for digest in digests if digest not in found)
         return found | {blob.digest: blob.size for blob in packed if blob is not None}
 
     def readable(self, digests: Set[Digest]) -> dict[Digest, int]:
@@ -65,7 +85,7 @@ class LargeBlobs:
 
     def is_packed(self, digest: Digest, size: int) -> bool:
         """Whether a large blob with this size is in packs with all its segments, as of the last listing."""
-        packed = self.packed.find(digest)
+        packed = self._in_packs(digest)
         return packed is not None and packed.size == size
 
     def may_rely_on(self, digest: Digest, size: int) -> bool:
@@ -98,7 +118,8 @@ class LargeBlobs:
 
     def all_sizes(self) -> set[int]:
         """The sizes of all large blobs. A file of another size isn't stored yet."""
-        return {size for _, size in (*self.files(), *self.packed.all())}
+        framed = self._packs.have_frames()
+        return {size for _, size in (*self.files(), *(self.packed.all() if framed else ()))}
 
     def find(self, digest: Digest) -> str | None:
         """The path of a large blob that is a file in objects/ or trash/, or None.
@@ -134,7 +155,7 @@ class LargeBlobs:
         """A large blob, whatever its size is, or None. Whoever moves it stores it elsewhere first, or in the trash."""
         if (file := self._file(digest, blob_path(digest))) is not None:
             return file
-        if (packed := self.packed.find(digest)) is not None:
+        if (packed := self._in_packs(digest)) is not None:
             return self.packed.open(packed)
         if (path := self.find(digest)) is not None and (file := self._file(digest, path)) is not None:
             return file

@@ -10,7 +10,7 @@ from threading import Lock
 from artstore.backends.descriptors import read_at
 from artstore.domain.digest import BLOB, RECIPE, Digest
 from artstore.domain.recipes import Segment, decode_recipe
-from artstore.errors import Damage
+from artstore.errors import Damage, StorageError
 from artstore.store.packfile import open_pack
 from artstore.store.packs import LARGE, Pack, Row
 from artstore.store.packset import PackSet
@@ -21,10 +21,11 @@ from artstore.store.verified import VerifiedNotes
 class PackedBlobs:
     """The large blobs in the packs of a storage. Threads may call `find` and `open`, if no other code uses the packs."""
 
-    def __init__(self, packs: PackSet, notes: VerifiedNotes) -> None:
+    def __init__(self, packs: PackSet, notes: VerifiedNotes, lock: Lock) -> None:
+        """`lock` is held while threads use the packs."""
         self._packs = packs
         self._notes = notes
-        self._lock = Lock()
+        self._lock = lock
 
     def find(self, digest: Digest) -> Packed | None:
         """A blob of which all segments are in packs, as of the last listing. None if one of them is missing."""
@@ -63,12 +64,12 @@ class PackedBlobs:
         return found - self._packs.names()
 
     def recipes_in(self, name: str) -> Iterator[tuple[Digest, tuple[Segment, ...] | None]]:
-        """The recipes in a pack: (blob, segments), without segments if it can't be read.
+        """The recipes in a pack of frames: (blob, segments), without segments if it can't be read.
 
         Raises FileNotFoundError if the pack is gone.
         """
         pack = self._packs.open(name)
-        for row in pack.index.rows() if pack.index.has_frames else ():
+        for row in pack.index.rows():
             if row.kind == RECIPE:
                 yield row.digest, self._segments(pack, row)
 
@@ -102,12 +103,13 @@ class PackedBlobs:
     def rows_in(self, name: str) -> Iterator[tuple[Pack, Row]]:
         """The rows of a pack, if it is one of frames: others hold no part of a large blob."""
         try:
+            if not self._packs.has_frames(name):
+                return
             pack = self._packs.open(name)
-        except (Damage, OSError):
+        except (Damage, OSError, StorageError):
             return
-        if pack.index.has_frames:
-            for row in pack.index.rows():
-                yield pack, row
+        for row in pack.index.rows():
+            yield pack, row
 
     def open(self, packed: Packed) -> "PackedContent":
         """Open a blob for reading. Raises FileNotFoundError if one of its packs is gone."""

@@ -16,9 +16,7 @@ from artstore.domain.digest import (
     pack_digest,
 )
 from artstore.errors import Damage
-from artstore.store import framed
-from artstore.store.framed import FramedIndex, FramedPack, index_of_frames, wrong_in
-from artstore.store.packs import END, FOOTER, HEADER, MAGIC, ROW, Pack, PackIndex, Row
+from artstore.store.packs import END, FOOTER, FRAMES_MAGIC, HEADER, MAGIC, ROW, Pack, PackIndex, Row
 
 _SALVAGE = 20_000
 """Rows of 48 bytes that `salvage` reads at once."""
@@ -48,7 +46,10 @@ def open_pack(
 
 def pack_with(index: PackIndex, read: Callable[[int, int], bytes], close: Callable[[], None]) -> Pack:
     """A reader of the pack that has this index."""
-    if isinstance(index, FramedIndex):
+    if index.has_frames:
+        from artstore.store.framed import FramedIndex, FramedPack  # most repositories have no such pack
+
+        assert isinstance(index, FramedIndex)
         return FramedPack(index, read, close)
     return Pack(index, read, close)
 
@@ -57,7 +58,9 @@ def _index_of(name: str, header: bytes, whole: bytes, objects_end: int) -> PackI
     """The index with these bytes, of either format; None unless the pack's name verifies it."""
     if pack_digest(header, whole).hex() != name:
         return None
-    if header[:8] == framed.MAGIC:
+    if header[:8] == FRAMES_MAGIC:
+        from artstore.store.framed import index_of_frames
+
         return index_of_frames(name, header, whole, objects_end)
     if header[:8] != MAGIC or len(whole) % ROW.size:
         return None
@@ -70,7 +73,7 @@ def salvage(size: int, read: Callable[[int, int], bytes]) -> Iterator[tuple[Obje
     Each piece is returned once as each kind, with its digest as that kind. A caller that finds a digest which it needs
     has proved the guess right.
     """
-    if read(0, len(framed.MAGIC)) == framed.MAGIC:
+    if read(0, len(FRAMES_MAGIC)) == FRAMES_MAGIC:
         yield from _salvaged_frames(size, read)
         return
     for offset, length in _spans(size, read):
@@ -81,6 +84,8 @@ def salvage(size: int, read: Callable[[int, int], bytes]) -> Iterator[tuple[Obje
 
 def _salvaged_frames(size: int, read: Callable[[int, int], bytes]) -> Iterator[tuple[ObjectKind, Digest, bytes]]:
     """The objects of those frames whose rows in the index are right. Recipes aren't objects that anybody lost."""
+    from artstore.store.framed import index_of_frames
+
     if size < HEADER + FOOTER.size:
         return
     _, start, name, _ = FOOTER.unpack(read(size - FOOTER.size, FOOTER.size))
@@ -156,7 +161,10 @@ def check_rows(pack: Pack) -> str | None:
         previous = row.digest
     if any(flags or zero for _, _, flags, zero, _, _ in ROW.iter_unpack(pack.index.data)):
         return "its index has fields that should be zero"
-    if isinstance(pack.index, FramedIndex):
+    if pack.index.has_frames:
+        from artstore.store.framed import FramedIndex, wrong_in
+
+        assert isinstance(pack.index, FramedIndex)
         return wrong_in(pack.index)
     if any(row.kind == RECIPE for row in pack.index.rows()):
         return "it holds a recipe, which only packs of frames do"

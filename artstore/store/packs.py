@@ -24,6 +24,7 @@ from artstore.domain.digest import (
 from artstore.errors import Damage
 
 MAGIC = b"ARTPACK\x01"
+FRAMES_MAGIC = b"ARTPACK\x02"
 END = b"ARTPKEND"
 HEADER = 24
 ROW = struct.Struct(">32sBBHIQ")  # digest, kind, flags, zero, length, offset

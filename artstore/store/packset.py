@@ -1,7 +1,7 @@
 """The packs of a storage: listing them, keeping readers open, and finding objects in them."""
 
 from collections.abc import Callable, Iterable, Iterator, Set
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from weakref import WeakValueDictionary
 
@@ -14,7 +14,7 @@ from artstore.store import index
 from artstore.store.damage import DamageNotes
 from artstore.store.index import Index
 from artstore.store.packfile import known_index, open_pack, pack_with
-from artstore.store.packs import MERGE_BELOW, Pack, PackIndex, Row
+from artstore.store.packs import FRAMES_MAGIC, MERGE_BELOW, Pack, PackIndex, Row
 from artstore.store.paths import PACKS, pack_path
 from artstore.store.trash import trashed
 
@@ -47,6 +47,7 @@ class PackSet:
         self.indexes = WeakValueDictionary[str, PackIndex]()
         """The indexes of packs that are open. Several handles may share them: a name verifies its index anywhere."""
         self._packs: dict[str, Pack] = {}
+        self._framed: dict[str, bool] = {}
         self._names: set[str] | None = None
         self.last: Pack | None = None
         """the pack that answered last: a reader of file after file mostly needs the same one"""
@@ -138,6 +139,26 @@ class PackSet:
             self._packs.pop(next(iter(self._packs))).close()
         self._packs[name] = pack
         return pack
+
+    def has_frames(self, name: str) -> bool:
+        """Whether a pack is one of frames: only these have recipes and segments. Cost: its first bytes are read, once.
+
+        Raises FileNotFoundError if it is gone, StorageError if it can't be read.
+        """
+        if name not in self._framed:
+            if (known := self._packs.get(name)) is not None:
+                self._framed[name] = known.index.has_frames
+            else:
+                self._framed[name] = self._storage.read(pack_path(name), 0, len(FRAMES_MAGIC)) == FRAMES_MAGIC
+        return self._framed[name]
+
+    def have_frames(self) -> bool:
+        """Whether any pack of the last listing is one of frames."""
+        for name in self.names():
+            with suppress(OSError, StorageError):
+                if self.has_frames(name):
+                    return True
+        return False
 
     def reader(self, name: str) -> tuple[Callable[[int, int], bytes], Callable[[], None]]:
         """A way to read a pack that stays open, also when a collector removes it: (read, close).

@@ -8,7 +8,7 @@ from artstore.domain.digest import TREE, VERSION, Digest, from_hex, short
 from artstore.domain.properties import property_digests
 from artstore.domain.recipes import Segment
 from artstore.domain.tree import DIRECTORY, PART, REFERENCE, decode_tree
-from artstore.errors import Damage, DamagedLog, DamagedObject, MissingObject
+from artstore.errors import Damage, DamagedLog, DamagedObject, MissingObject, StorageError
 from artstore.progress import Monitor
 from artstore.store.content import HEAL
 from artstore.store.logs import Log, last_number
@@ -104,10 +104,11 @@ class Marks:
             for name in sorted(new):
                 self.packs.add(name)
                 try:
-                    self._recipes += large.packed.recipes_in(name)
+                    if packs.has_frames(name):
+                        self._recipes += large.packed.recipes_in(name)
                 except FileNotFoundError:
                     continue  # merged: what was in it is in a pack of the next listing
-                except (Damage, OSError):
+                except (Damage, OSError, StorageError):
                     self.unread = True
         for blob, segments in self._recipes:
             if blob not in self.reachable:

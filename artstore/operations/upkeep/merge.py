@@ -51,8 +51,10 @@ def packs_due(objects: ObjectStore) -> list[str]:
 
 def _has_frames(objects: ObjectStore, name: str) -> bool:
     """Whether a pack is one of frames. Such packs aren't merged."""
-    pack = opened(objects, name)
-    return pack is not None and pack.index.has_frames
+    try:
+        return objects.packs.has_frames(name)
+    except (OSError, StorageError):
+        return False
 
 
 def merge_if_due(objects: ObjectStore) -> None:

@@ -1,0 +1,146 @@
+"""What packing saves and costs: stored bytes beside raw ones, seconds beside `cp`.
+
+    python -m benchmarks.packed --work FOLDER [--mib 256] [--weights FILE.pt ...]
+
+Weights are drawn from a normal distribution: their bytes shrink as those of trained models do, and no segment of two
+states that were drawn apart is equal. `--weights` adds files of real ones.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import statistics
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy
+
+from artstore.repository import Repository
+
+MIB = 1 << 20
+_Random = numpy.random.Generator
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--mib", type=int, default=256, help="size of one checkpoint")
+    parser.add_argument("--weights", type=Path, nargs="*", default=[])
+    options = parser.parse_args()
+    random_numbers = numpy.random.default_rng(7)
+    for name, versions in cases(random_numbers, options.mib * MIB, options.weights):
+        print(line(name, options.work, versions), flush=True)
+
+
+def cases(numbers: _Random, size: int, weights: list[Path]) -> Iterator[tuple[str, list[Callable[[Path], object]]]]:
+    """Each case: its name, and what writes the files of its versions to a folder."""
+    for width, name in ((2, "BF16"), (4, "FP32")):
+        yield f"{name}, a first version", [_saved(drawn(numbers, size, width), width)]
+    first = drawn(numbers, size, 2)
+    yield "BF16, 5 checkpoints of which 3 % differ", [_saved(state, 2) for state in _steps(numbers, first, 5)]
+    frozen = drawn(numbers, size, 2)
+    yield "BF16, a fine-tune of the last tenth", [_saved(frozen, 2), _saved(_with_new_end(numbers, frozen), 2)]
+    noise = numbers.bytes(size)
+    yield "random bytes", [_written(noise)]
+    yield (
+        "random bytes, 64 KiB inserted",
+        [_written(noise), _written(noise[: size // 2] + numbers.bytes(65536) + noise[size // 2 :])],
+    )
+    yield "hex digits", [_written(noise[: size // 2].hex().encode())]
+    for path in weights:
+        yield path.name, [_written(path.read_bytes())]
+
+
+def drawn(numbers: _Random, size: int, width: int) -> bytes:
+    """Bytes of numbers from a normal distribution: single precision, or its upper half."""
+    single = numbers.standard_normal(size // width, dtype=numpy.float32).view(numpy.uint32)
+    return (single >> 16).astype(numpy.uint16).tobytes() if width == 2 else single.tobytes()
+
+
+def _steps(numbers: _Random, state: bytes, count: int) -> Iterator[bytes]:
+    """States of which each differs from the one before in 3 % of its bytes, at one place."""
+    part = len(state) * 3 // 100 // 2 * 2
+    for number in range(count):
+        yield state
+        at = part * number
+        state = state[:at] + drawn(numbers, part, 2) + state[at + part :]
+
+
+def _with_new_end(numbers: _Random, state: bytes) -> bytes:
+    kept = len(state) // 20 * 18
+    return state[:kept] + drawn(numbers, len(state) - kept, 2)
+
+
+def _saved(state: bytes, width: int) -> Callable[[Path], object]:
+    """A safetensors file with 20 tensors."""
+    length, header, at = len(state) // 20 // width * width, {}, 0
+    for number in range(20):
+        end = at + length if number < 19 else len(state)
+        shape = [(end - at) // width]
+        header[f"layer{number}"] = {"dtype": {2: "BF16", 4: "F32"}[width], "shape": shape, "data_offsets": [at, end]}
+        at = end
+    text = json.dumps(header).encode()
+    return _written(struct.pack("<Q", len(text)) + text + state)
+
+
+def _written(content: bytes) -> Callable[[Path], object]:
+    return lambda folder: (folder / "file").write_bytes(content)
+
+
+def line(name: str, work: Path, versions: list[Callable[[Path], object]]) -> str:
+    """One case: bytes that are stored ÷ those of one version, the speeds of packing and of getting, and a range's time."""
+    shutil.rmtree(work, ignore_errors=True)
+    (work / "in").mkdir(parents=True)
+    with Repository.init(str(work / ".artifacts")) as repository:
+        for write in versions:
+            write(work / "in")
+            repository.put(str(work / "in"), "data")
+    size = (work / "in/file").stat().st_size
+    whole = sum(path.stat().st_size for path in (work / ".artifacts/objects").rglob("*") if path.is_file())
+    packing = timed(work, "pack")
+    stored = sum(
+        path.stat().st_size for path in (work / ".artifacts").rglob("*") if path.is_file() and "cache" not in path.parts
+    )
+    copying, getting = [], []
+    for number in range(3):
+        os.sync()
+        began = time.perf_counter()
+        subprocess.run(["cp", work / "in/file", work / f"copy{number}"], check=True)
+        os.sync()
+        copying.append(time.perf_counter() - began)
+        getting.append(timed(work, "get", "data", "--root", f"out{number}"))
+    assert (work / "out0/file").read_bytes() == (work / "in/file").read_bytes()
+    return (
+        f"{name:42} {stored / size:6.3f} × one, {stored / whole:6.3f} × unpacked; pack {whole / packing / 1e9:.2f} GB/s; "
+        f"get {statistics.median(getting) / statistics.median(copying):.2f} × cp; 1 MiB p95 {range_p95(work) * 1000:.1f} ms"
+    )
+
+
+def timed(work: Path, *command: str) -> float:
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "artstore", *command], cwd=work, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - began
+
+
+def range_p95(work: Path) -> float:
+    """Seconds of 95 in 100 reads of a MiB at random places, after the first."""
+    with Repository(str(work / ".artifacts")) as repository:
+        entry = repository.entry(repository.find("data"), "file")
+        took = []
+        with repository.open(entry) as file:
+            for _ in range(200):
+                file.seek(random.randrange(entry.size - MIB) if entry.size > MIB else 0)
+                began = time.perf_counter()
+                file.read(MIB)
+                took.append(time.perf_counter() - began)
+    return sorted(took)[int(len(took) * 0.95)]
+
+
+if __name__ == "__main__":
+    main()
