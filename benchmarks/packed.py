@@ -1,6 +1,6 @@
 """What packing saves and costs: stored bytes beside raw ones, seconds beside `cp`.
 
-    python -m benchmarks.packed --work FOLDER [--mib 256] [--weights FILE.pt ...]
+    python -m benchmarks.packed --work FOLDER [--mib 1024] [--weights FILE.pt ...]
 
 Weights are drawn from a normal distribution: their bytes shrink as those of trained models do, and no segment of two
 states that were drawn apart is equal. `--weights` adds files of real ones.
@@ -30,7 +30,7 @@ _Random = numpy.random.Generator
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--mib", type=int, default=256, help="size of one checkpoint")
+    parser.add_argument("--mib", type=int, default=1024, help="size of one checkpoint")
     parser.add_argument("--weights", type=Path, nargs="*", default=[])
     options = parser.parse_args()
     random_numbers = numpy.random.default_rng(7)
