@@ -179,7 +179,7 @@ class Repair:
         try:
             for kind, digest, data in salvage(size, read):
                 if digest in lost and lost[digest].kind == kind:
-                    yield tx.add(kind, data, digest)
+                    yield tx.add_bytes(data) if kind == BLOB else tx.add(kind, data, digest)
         except (OSError, Damage):
             return  # the next place is searched
         finally:

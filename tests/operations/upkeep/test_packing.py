@@ -255,3 +255,4 @@ def test_a_pack_whose_index_is_damaged_still_gives_back_what_its_right_rows_name
     with Repository(str(repo.root)) as again:
         problems = again.fsck(repair=True).problems
         assert [any(f"data{n}" in problem for problem in problems) for n in (0, 1)].count(True) == 1
+        assert len(stored_files(again)) == 1, "it is a file again"
