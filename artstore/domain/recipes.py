@@ -19,10 +19,10 @@ from artstore.errors import Damage
 
 LEAST_SIZE = 1 << 20
 """A blob of fewer bytes has no recipe: it is stored whole."""
-MOST_SEGMENTS = 1_600_000
-"""A recipe has 40 bytes a segment, and MAX_BYTES at most.
+MOST_SEGMENTS = 100_000
+"""A recipe has 40 bytes a segment, and is in one frame, so it has MOST bytes at most.
 
-So a blob that is cut every 2 MiB may have 3.3 TB, and one that is cut by content 1.6 TB. A larger one is not packed.
+So a blob that is cut every 2 MiB may have 200 GB, and one that is cut by content 100 GB. A larger one is not packed.
 """
 _CONTEXT = "artstore 2026-12-01 recipe"
 _BUFFER = 4096

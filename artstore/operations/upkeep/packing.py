@@ -3,16 +3,17 @@
 import os
 from collections import Counter, deque
 from contextlib import closing
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from blake3 import blake3
 
 from artstore.backends.files import closing_fd
 from artstore.domain.cutting import Piece, cuts
-from artstore.domain.digest import BLOB, Digest, digest_of, short
+from artstore.domain.digest import BLOB, Digest, digest_of, from_hex, is_hex, short
 from artstore.domain.frames import Encoded, encode
-from artstore.domain.recipes import Recipe, Segment, encode_recipe
-from artstore.errors import ArtstoreError, DamagedObject, NoSpace, StorageError
+from artstore.domain.recipes import MOST_SEGMENTS, Recipe, Segment, encode_recipe
+from artstore.errors import ArtstoreError, Damage, DamagedObject, NoSpace, StorageError
 from artstore.operations.upkeep.mark import Marks
 from artstore.operations.upkeep.merge import MERGE_GRACE, publish
 from artstore.operations.upkeep.removal import Everything, Removal, sweep
@@ -83,7 +84,9 @@ class Packer:
         """What `run` would do, by samples. Changes nothing."""
         todo = self._worth_packing(self._candidates())
         size = sum(one.size for one in todo)
-        return Packing(len(todo), size, int(sum(one.size * one.part for one in todo)), self._linked, (), ())
+        return Packing(
+            len(todo), size, int(sum(one.size * one.part for one in todo)), self._linked, (), tuple(self._problems)
+        )
 
     def run(self) -> Packing:
         """Pack all blobs that are worth it. Each pack is published, and read back, before the files in it go.
@@ -120,9 +123,13 @@ class Packer:
             if digest in held or self._is_linked(digest):
                 self._linked += 1
                 continue
-            with self._objects.large.open(digest, size) as content:
-                pieces = list(cuts(size, content.read))
-                found.append(_Candidate(digest, size, pieces, _estimate(content, pieces)))
+            try:
+                with self._objects.large.open(digest, size) as content:
+                    pieces = list(islice(cuts(size, content.read), MOST_SEGMENTS + 1))
+                    if len(pieces) <= MOST_SEGMENTS:  # else the file stays: no recipe has more
+                        found.append(_Candidate(digest, size, pieces, _estimate(content, pieces)))
+            except (Damage, StorageError) as error:
+                self._problems.append(str(error))
             self._monitor.advance(1)
         return found
 
@@ -134,8 +141,9 @@ class Packer:
             for folder, _, names in os.walk(noted.folder):
                 for name in names:
                     path = os.path.join(folder, name)
-                    if os.path.islink(path) and (target := os.path.realpath(path)).startswith(f"{root}/"):
-                        found.add(Digest(bytes.fromhex(os.path.basename(target))))
+                    parent, _, blob = os.path.realpath(path).rpartition("/") if os.path.islink(path) else ("", "", "")
+                    if parent.startswith(f"{root}/") and is_hex(blob):
+                        found.add(from_hex(blob))
         return found
 
     def _is_linked(self, digest: Digest) -> bool:
@@ -176,7 +184,7 @@ class Packer:
                 try:
                     self._add(tx, writer, own, one)
                     packed.append(one.digest)
-                except (DamagedObject, StorageError) as error:
+                except (Damage, StorageError) as error:
                     if isinstance(error, NoSpace):
                         raise
                     self._problems.append(str(error))

@@ -12,6 +12,7 @@ import pytest
 
 from artstore.errors import DamagedObject
 from artstore.operations.restoring.options import Restore
+from artstore.operations.upkeep import packing
 from artstore.repository import Repository
 from artstore.store.framed import FRAME
 from artstore.store.packs import FOOTER, ROW
@@ -256,3 +257,21 @@ def test_a_pack_whose_index_is_damaged_still_gives_back_what_its_right_rows_name
         problems = again.fsck(repair=True).problems
         assert [any(f"data{n}" in problem for problem in problems) for n in (0, 1)].count(True) == 1
         assert len(stored_files(again)) == 1, "it is a file again"
+
+
+def test_a_blob_of_more_segments_than_a_recipe_has_stays_a_file(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing, "MOST_SEGMENTS", 2)
+    repo.put(str(make_tree(tmp_path / "in", {"three": weights(1, 2, 3), "one": bytes(MIB)})), "data")
+    assert repo.pack().blobs == 1
+    assert stored_files(repo) == [repo.entry(repo.find("data"), "three").digest.hex()]
+
+
+def test_a_link_in_a_checkout_to_no_blob_is_passed_over(repo: Repository, tmp_path: Path) -> None:
+    repo.put(str(make_tree(tmp_path / "in", {"zeros.bin": bytes(MIB)})), "data")
+    repo.get(repo.find("data"), str(tmp_path / "out"))
+    blobs = Path(repo.storage.path("objects/blobs"))
+    for number, target in enumerate((blobs, blobs / "ab", blobs / "ab/notes.txt", blobs / "ab" / ("z" * 64))):
+        (tmp_path / f"out/{number}").symlink_to(target)
+    assert repo.pack().blobs == 1
