@@ -67,13 +67,27 @@ class FramedIndex(PackIndex):
         end = COUNT.size + count * ROW.size
         super().__init__(name, header, whole[COUNT.size : end], objects_end)
         self._whole = whole
-        self.frames = [Frame(*fields) for fields in FRAME.iter_unpack(whole[end:])]
+        self.table = whole[end:]
+        """the frames, of 32 bytes each"""
 
     has_frames = True
 
     @property
     def whole(self) -> bytes:
         return self._whole
+
+    def frames(self) -> Iterator[Frame]:
+        """All frames, in the order of the file."""
+        for fields in FRAME.iter_unpack(self.table):
+            yield Frame(*fields)
+
+    def _frame(self, number: int) -> Frame:
+        """A frame; an empty one for a number, size or place that can't be right, which `wrong_in` reports."""
+        if number * FRAME.size >= len(self.table):
+            return _NOWHERE
+        frame = Frame(*FRAME.unpack_from(self.table, number * FRAME.size))
+        right = frame.stored <= frame.raw <= MOST and frame.offset + frame.stored <= self.objects_end
+        return frame if right else _NOWHERE
 
     def row(self, number: int) -> FramedRow:
         return self._row(*ROW.unpack_from(self.data, number * ROW.size))
@@ -83,11 +97,9 @@ class FramedIndex(PackIndex):
             yield self._row(*fields)
 
     def _row(self, digest: bytes, kind: PackedKind, flags: int, zero: int, length: int, at: int) -> FramedRow:
-        number, place = at >> 32, at & 0xFFFFFFFF
-        # A number that is too large is damage that `check_rows` reports. Readers find nothing there.
-        frame = self.frames[number] if number < len(self.frames) else _NOWHERE
+        frame = self._frame(at >> 32)
         row = FramedRow(Digest(digest), kind, frame.stored, frame.offset)
-        row.frame, row.place, row._size = frame, place, length
+        row.frame, row.place, row._size = frame, at & 0xFFFFFFFF, length
         return row
 
     def bytes_of(self, rows: Iterable[Row]) -> int:
@@ -216,26 +228,29 @@ def index_of_frames(name: str, header: bytes, whole: bytes, objects_end: int) ->
 
 def wrong_in(index: FramedIndex) -> str | None:
     """What is wrong with the frames of a pack although their digest is right, in words, or None."""
-    end = HEADER
-    for frame in index.frames:
+    # The frames: one after the other, each of a size that one can have.
+    end, sizes = HEADER, list[int]()
+    for frame in index.frames():
         if frame.offset != end:
             return "its frames don't fill it without gaps"
-        if not 0 < frame.raw <= MOST:
+        if not 0 < frame.raw <= MOST or frame.stored > frame.raw:
             return "it has a frame of a size that none has"
         end += frame.stored
+        sizes.append(frame.raw)
     if end != index.objects_end:
         return "its frames don't fill it without gaps"
-    if any(at >> 32 >= len(index.frames) for *_, at in ROW.iter_unpack(index.data)):
-        return "an object is in a frame that it doesn't have"
-    places: dict[int, int] = {}
-    for row in sorted(index.rows(), key=lambda row: (row.offset, row.place)):  # type: ignore[attr-defined]
-        assert isinstance(row, FramedRow)
-        if row.place != places.get(row.offset, 0):
+    if index.table != b"".join(FRAME.pack(*frame) for frame in index.frames()):
+        return "its index has fields that should be zero"
+    # The objects: one after the other in each frame.
+    filled = [0] * len(sizes)
+    for at, length in sorted((at, length) for *_, length, at in ROW.iter_unpack(index.data)):
+        number, place = at >> 32, at & 0xFFFFFFFF
+        if number >= len(sizes):
+            return "an object is in a frame that it doesn't have"
+        if place != filled[number]:
             return "its objects don't fill its frames without gaps"
-        places[row.offset] = row.end
-    if any(places.get(frame.offset) != frame.raw for frame in index.frames):
-        return "its objects don't fill its frames without gaps"
-    return None
+        filled[number] += length
+    return None if filled == sizes else "its objects don't fill its frames without gaps"
 
 
 def _check_of(stored: bytes | memoryview) -> bytes:

@@ -8,13 +8,13 @@ from itertools import chain
 from threading import Lock
 
 from artstore.backends.descriptors import read_at
-from artstore.domain.digest import BLOB, RECIPE, Digest
+from artstore.domain.digest import BLOB, RECIPE, Digest, short
 from artstore.domain.recipes import Segment, decode_recipe
-from artstore.errors import Damage, StorageError
+from artstore.errors import Damage, MissingObject, StorageError
 from artstore.store.packfile import open_pack
 from artstore.store.packs import LARGE, Pack, Row
 from artstore.store.packset import PackSet
-from artstore.store.segments import Packed, PackedContent, Reader
+from artstore.store.segments import Copy, Packed, PackedContent, Reader
 from artstore.store.verified import VerifiedNotes
 
 
@@ -41,6 +41,8 @@ class PackedBlobs:
 
     def _found(self, places: Iterator[tuple[Pack, Row]], *, trash: bool = False) -> Packed | None:
         for pack, row in places:
+            if not pack.index.has_frames:
+                continue
             if row.kind == BLOB and row.size >= LARGE:
                 return Packed(row.digest, (Segment(row.size, row.digest),), pack.name, {row.digest: (pack.name, row)})
             if (
@@ -82,14 +84,22 @@ class PackedBlobs:
             return None
 
     def _located(self, segments: tuple[Segment, ...], *, trash: bool) -> dict[Digest, tuple[str, Row]] | None:
-        """The pack and row of each segment, with `trash` also of packs there. None if one is missing."""
+        """The pack and row of each segment, with `trash` also of packs there. None if one is missing.
+
+        A pack may lie about a length, and another one have the segment.
+        """
         found, missing = self._packs.locate_many({segment.digest for segment in segments}, segments=True)
-        places = {row.digest: (name, row) for name, rows in found for row in rows if row.kind == BLOB}
+        places = {row.digest: (name, row) for name, rows in found for row in rows}
         for pack, row in self._packs.copies_in_trash(set(missing)) if trash and missing else ():
             if row.kind == BLOB:
                 places.setdefault(row.digest, (pack.name, row))
-        good = all(digest in places and places[digest][1].size == length for length, digest in segments)
-        return places if good else None
+        for segment in segments:
+            if segment.digest in places and _fits(segment, places[segment.digest][1]):
+                continue
+            if (other := _first_fitting(segment, self._packs.places(segment.digest))) is None:
+                return None
+            places[segment.digest] = other[0].name, other[1]
+        return places
 
     def all(self) -> Iterator[tuple[Digest, int]]:
         """(digest, size) of each blob that has a recipe, and of each segment of 1 MiB or more."""
@@ -122,12 +132,22 @@ class PackedBlobs:
                 for _, close in readers.values():
                     close()
                 raise
-        return PackedContent(packed, readers, self._notes, self._packs.note_damage)
+        return PackedContent(packed, readers, self._notes, self._packs.note_damage, self._copy_of)
+
+    def _copy_of(self, segment: Segment) -> Copy | None:
+        """A copy of a segment that is not noted as damaged, with a reader of its own."""
+        with self._lock:
+            found = _first_fitting(segment, self._packs.places(segment.digest))
+            try:
+                return Copy(found[0].name, found[1], self._packs.reader(found[0].name)) if found else None
+            except FileNotFoundError:
+                return None
 
     def check_new(self, blobs: Iterable[Packed], staged: Mapping[str, str]) -> None:
         """Check large blobs whose recipes, and segments that weren't stored yet, are in packs that aren't published.
 
-        A recipe that others made may be wrong although each segment is right. Raises DamagedObject for such a one.
+        A recipe that others made may be wrong although each segment is right. Raises DamagedObject for such a one, and
+        MissingObject if a segment that was stored is gone for good.
 
         Args:
             staged: The paths of the packs, by their names.
@@ -135,19 +155,37 @@ class PackedBlobs:
         with ExitStack() as opened:
             packs = [opened.enter_context(closing(_staged_pack(name, path))) for name, path in staged.items()]
             for blob in blobs:
-                self._new_content(blob, packs).check()
+                self._new_content(blob, packs, opened).check()
 
-    def _new_content(self, blob: Packed, staged: list[Pack]) -> PackedContent:
-        """A blob with its segments in these packs, or stored. Its readers are closed with the packs."""
+    def _new_content(self, blob: Packed, staged: list[Pack], opened: ExitStack) -> PackedContent:
+        """A blob with its segments in these packs, or stored, or in the trash. `opened` closes what is read."""
         readers: dict[str, Reader] = {pack.name: (pack.read_range, lambda: None) for pack in staged}
         places: dict[Digest, tuple[str, Row]] = {}
-        for digest in blob.places:
-            new = ((pack, number) for pack in staged if (number := pack.index.find(digest)) is not None)
-            found = chain(((pack, pack.index.row(number)) for pack, number in new), self._packs.places(digest))
-            pack, row = next((pack, row) for pack, row in found if row.kind == BLOB)
-            readers.setdefault(pack.name, (pack.read_range, lambda: None))
-            places[digest] = pack.name, row
-        return PackedContent(blob._replace(places=places), readers, self._notes, lambda name, digest: None)
+        for segment in blob.segments:
+            if segment.digest in places:
+                continue
+            new = ((pack, pack.index.row(at)) for pack in staged if (at := pack.index.find(segment.digest)) is not None)
+            found = _first_fitting(segment, chain(new, self._packs.all_places(segment.digest)))
+            try:
+                if found is None:
+                    raise FileNotFoundError
+                if found[0].name not in readers:
+                    readers[found[0].name] = self._packs.reader(found[0].name)
+                    opened.callback(readers[found[0].name][1])
+            except FileNotFoundError:
+                what = f"a segment of blob {short(blob.digest)} was collected meanwhile"
+                raise MissingObject(what, hint="run the same command again") from None
+            places[segment.digest] = found[0].name, found[1]
+        return PackedContent(blob._replace(places=places), readers, self._notes)
+
+
+def _fits(segment: Segment, row: Row) -> bool:
+    """Whether a row with the digest of a segment may be that segment: a pack can say another length."""
+    return row.kind == BLOB and row.size == segment.length
+
+
+def _first_fitting(segment: Segment, copies: Iterable[tuple[Pack, Row]]) -> tuple[Pack, Row] | None:
+    return next((copy for copy in copies if _fits(segment, copy[1])), None)
 
 
 def _staged_pack(name: str, path: str) -> Pack:

@@ -22,6 +22,8 @@ _SALVAGE = 20_000
 """Rows of 48 bytes that `salvage` reads at once."""
 _STRANGE = 4096
 """`salvage` stops looking for rows after this many places in sequence that can't be rows."""
+_FAR = 1 << 62
+"""Bytes that no file has: the end of a pack of which only the index is known."""
 
 
 def open_pack(
@@ -84,19 +86,22 @@ def salvage(size: int, read: Callable[[int, int], bytes]) -> Iterator[tuple[Obje
 
 def _salvaged_frames(size: int, read: Callable[[int, int], bytes]) -> Iterator[tuple[ObjectKind, Digest, bytes]]:
     """The objects of those frames whose rows in the index are right. Recipes aren't objects that anybody lost."""
-    from artstore.store.framed import index_of_frames
+    from artstore.store.framed import FramedPack, index_of_frames
 
     if size < HEADER + FOOTER.size:
         return
     _, start, name, _ = FOOTER.unpack(read(size - FOOTER.size, FOOTER.size))
+    if start > size:
+        return
     try:
         index = index_of_frames(name.hex(), read(0, HEADER), read(start, max(0, size - FOOTER.size - start)), start)
-        for row in index.rows():
-            data = row.decoded(read(row.offset, row.length))
-            if data is not None and row.kind != RECIPE:
-                yield row.kind, row.digest, bytes(data)
-    except (Damage, OverflowError):
+    except Damage:
         return  # the index is of another size than it says
+    pack = FramedPack(index, read, lambda: None)
+    for row in index.rows():
+        data = pack.object(row)
+        if data is not None and row.kind != RECIPE:
+            yield row.kind, row.digest, data
 
 
 def _spans(size: int, read: Callable[[int, int], bytes]) -> list[tuple[int, int]]:
@@ -139,7 +144,7 @@ def known_index(name: str, data: bytes) -> PackIndex | None:
     """The index of a pack from a cached header and index, or None if they don't match the name."""
     header, whole = data[:HEADER], data[HEADER:]
     try:
-        index = _index_of(name, header, whole, 0)
+        index = _index_of(name, header, whole, _FAR)
     except Damage:
         return None
     if index is not None:
@@ -166,8 +171,8 @@ def check_rows(pack: Pack) -> str | None:
 
         assert isinstance(pack.index, FramedIndex)
         return wrong_in(pack.index)
-    if any(row.kind == RECIPE for row in pack.index.rows()):
-        return "it holds a recipe, which only packs of frames do"
+    if not all(row.is_small for row in pack.index.rows()):
+        return "it holds a large blob or a recipe, which only packs of frames do"
     end = HEADER
     for row in sorted(pack.index.rows(), key=lambda row: (row.offset, row.length)):
         if row.offset != end:

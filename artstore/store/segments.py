@@ -25,6 +25,14 @@ Reader = tuple[Callable[[int, int], bytes], Callable[[], None]]
 """Reads some bytes of a pack at an offset; closes it."""
 
 
+class Copy(NamedTuple):
+    """A copy of a segment in a pack, open for reading."""
+
+    pack: str
+    row: Row
+    reader: Reader
+
+
 class Packed(NamedTuple):
     """A large blob of which everything is in packs."""
 
@@ -60,12 +68,24 @@ class PackedContent:
         packed: Packed,
         readers: dict[str, Reader],
         notes: VerifiedNotes,
-        note_damage: Callable[[str, Digest], None],
+        note_damage: Callable[[str, Digest], None] = lambda pack, digest: None,
+        another: Callable[[Segment], Copy | None] = lambda segment: None,
     ) -> None:
+        """Take over readers of the packs.
+
+        Args:
+            packed: The blob.
+            readers: By the names of the packs.
+            notes: Which blobs were put together before.
+            note_damage: Notes that a pack's copy of an object is damaged.
+            another: Finds a copy of a segment that isn't noted as damaged.
+        """
         self._packed = packed
         self._readers = readers
         self._notes = notes
         self._note_damage = note_damage
+        self._another = another
+        self._places = dict(packed.places)
         self._starts = [0, *accumulate(length for length, _ in packed.segments)]
         self._last: tuple[Digest, bytes] | None = None
         self.size = packed.size
@@ -82,37 +102,53 @@ class PackedContent:
 
     def _segment(self, segment: Segment) -> bytes:
         if self._last is None or self._last[0] != segment.digest:
-            self._last = segment.digest, self._decoded(segment)
+            self._last = segment.digest, self._right(segment, self._decoded(segment))
         return self._last[1]
 
-    def _decoded(self, segment: Segment) -> bytes:
-        """A segment's bytes, checked. Any thread may call this."""
-        name, row = self._packed.places[segment.digest]
-        what = f"blob {short(self._packed.digest)}"
-        for _ in range(2):
-            try:
-                data = row.decoded(self._readers[name][0](row.offset, row.length))
-            except OSError as error:
-                raise storage_error(error, f"read {what}") from error
-            if data is not None:
-                return bytes(data)
+    def _decoded(self, segment: Segment) -> bytes | None:
+        """A segment's bytes, checked; None if they are wrong. Any thread may call this."""
+        name, row = self._places[segment.digest]
+        try:
+            data = row.decoded(self._readers[name][0](row.offset, row.length))
+        except OSError as error:
+            raise storage_error(error, f"read blob {short(self._packed.digest)}") from error
+        return None if data is None else bytes(data)
+
+    def _right(self, segment: Segment, data: bytes | None) -> bytes:
+        """The bytes of a segment, if `data` is what a first read found; else from a second one, or from another copy."""
+        while data is None and (data := self._decoded(segment)) is None:
+            self._replace(segment)
+            data = self._decoded(segment)
+        return data
+
+    def _replace(self, segment: Segment) -> None:
+        """Read another copy of a segment from now on. Raises DamagedObject if there is none."""
+        name, _ = self._places[segment.digest]
         self._note_damage(name, segment.digest)
-        raise DamagedObject(f"{what} is damaged: its segment {short(segment.digest)} in pack {name[:12]}", hint=HEAL)
+        if (copy := self._another(segment)) is None:
+            what = f"blob {short(self._packed.digest)} is damaged: its segment {short(segment.digest)}"
+            raise DamagedObject(f"{what} in pack {name[:12]}", hint=HEAL)
+        if copy.pack in self._readers:
+            copy.reader[1]()
+        else:
+            self._readers[copy.pack] = copy.reader
+        self._places[segment.digest] = copy.pack, copy.row
 
     def _pieces(self) -> Iterator[bytes]:
         """All segments in order. Two threads decode ahead."""
         from concurrent.futures import Future, ThreadPoolExecutor
 
-        waiting: deque[Future[bytes]] = deque()
+        waiting: deque[tuple[Segment, Future[bytes | None]]] = deque()
         rest = iter(self._packed.segments)
         with ThreadPoolExecutor(_THREADS) as pool:
             try:
                 for segment in rest:
-                    waiting.append(pool.submit(self._decoded, segment))
+                    waiting.append((segment, pool.submit(self._decoded, segment)))
                     if len(waiting) >= _AHEAD:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
+                        first, decoded = waiting.popleft()
+                        yield self._right(first, decoded.result())
+                for segment, decoded in waiting:
+                    yield self._right(segment, decoded.result())
             finally:
                 pool.shutdown(cancel_futures=True)
 

@@ -3,11 +3,9 @@
 from collections.abc import Callable, Mapping
 
 from artstore.domain.digest import Digest
-from artstore.errors import DamagedObject
 from artstore.store.objects import ObjectStore
 from artstore.store.packs import Row
 from artstore.store.reading import read_windows
-from artstore.store.segments import Packed
 from artstore.store.transaction import Transaction
 
 
@@ -23,7 +21,9 @@ def send_segments(
     found = (source.large.packed.find(digest) for digest in large)
     packed = {blob.digest: blob for blob in found if blob is not None and blob.size == large[blob.digest]}
     if source.here is not None:  # else whoever receives them puts them together
-        packed = {digest: blob for digest, blob in packed.items() if _is_right(source, blob)}
+        packed = {
+            digest: blob for digest, blob in packed.items() if source.large.is_right_in_packs(digest, large[digest])
+        }
     places = {digest: place for blob in packed.values() for digest, place in blob.places.items()}
     lacking = places.keys() - tx.rely_on_segments(places.keys())
     # 2. Send these, neighbours at once.
@@ -43,13 +43,3 @@ def send_segments(
         tx.add_packed(packed[digest], checked=source.here is not None)
         advance(1, large[digest])
     return sent
-
-
-def _is_right(source: ObjectStore, blob: Packed) -> bool:
-    """Whether a blob's recipe is right. Cost: nothing if it was hashed through on this host before."""
-    try:
-        with source.large.packed.open(blob) as content:
-            content.verify()
-    except (DamagedObject, FileNotFoundError):
-        return False
-    return True

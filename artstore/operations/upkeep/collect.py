@@ -9,7 +9,7 @@ from artstore.backends.owner import is_alive, parse
 from artstore.backends.storage import FolderStorage, Storage
 from artstore.domain.digest import RECIPE, Digest
 from artstore.domain.wording import near
-from artstore.errors import Damage, DamagedObject, NotFound, Refused, StorageError, translated
+from artstore.errors import Damage, NotFound, Refused, StorageError, translated
 from artstore.operations.upkeep.mark import Marks
 from artstore.operations.upkeep.merge import opened, publish
 from artstore.operations.upkeep.removal import Everything, Removal, is_left_over, sweep
@@ -97,21 +97,9 @@ def plan(objects: ObjectStore, marks: Marks) -> Plan:
     dead_blobs = {
         digest: size
         for digest, size in objects.large.files()
-        if digest not in marks or _is_in_packs(objects, digest, size)
+        if digest not in marks or objects.large.is_right_in_packs(digest, size)  # whoever packed it was killed
     }
     return Plan(dead_packs, rewrites, list(dead_blobs), freed + sum(dead_blobs.values()), kept, problems)
-
-
-def _is_in_packs(objects: ObjectStore, digest: Digest, size: int) -> bool:
-    """Whether a large blob that is a file is in packs, too, and right there: whoever packed it was killed."""
-    if (packed := objects.large.packed.find(digest)) is None or packed.size != size:
-        return False
-    try:
-        with objects.large.packed.open(packed) as content:
-            content.verify()
-    except (DamagedObject, FileNotFoundError, StorageError):
-        return False
-    return True
 
 
 class _Copies:
