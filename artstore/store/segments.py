@@ -87,7 +87,7 @@ class PackedContent:
         self._another = another
         self._places = dict(packed.places)
         self._starts = [0, *accumulate(length for length, _ in packed.segments)]
-        self._last: tuple[Digest, bytes] | None = None
+        self._last: tuple[Digest, bytes | memoryview] | None = None
         self.size = packed.size
 
     def read(self, offset: int, length: int) -> bytes:
@@ -100,21 +100,21 @@ class PackedContent:
             number += 1
         return bytes(found)
 
-    def _segment(self, segment: Segment) -> bytes:
+    def _segment(self, segment: Segment) -> bytes | memoryview:
         if self._last is None or self._last[0] != segment.digest:
             self._last = segment.digest, self._right(segment, self._decoded(segment))
         return self._last[1]
 
-    def _decoded(self, segment: Segment) -> bytes | None:
+    def _decoded(self, segment: Segment) -> bytes | memoryview | None:
         """A segment's bytes, checked; None if they are wrong. Any thread may call this."""
         name, row = self._places[segment.digest]
         try:
             data = row.decoded(self._readers[name][0](row.offset, row.length))
         except OSError as error:
             raise storage_error(error, f"read blob {short(self._packed.digest)}") from error
-        return None if data is None else bytes(data)
+        return data
 
-    def _right(self, segment: Segment, data: bytes | None) -> bytes:
+    def _right(self, segment: Segment, data: bytes | memoryview | None) -> bytes | memoryview:
         """The bytes of a segment, if `data` is what a first read found; else from a second one, or from another copy."""
         while data is None and (data := self._decoded(segment)) is None:
             self._replace(segment)
@@ -134,7 +134,7 @@ class PackedContent:
             self._readers[copy.pack] = copy.reader
         self._places[segment.digest] = copy.pack, copy.row
 
-    def _pieces(self) -> Iterator[bytes]:
+    def _pieces(self) -> Iterator[bytes | memoryview]:
         """All segments in order. Two threads decode ahead."""
         from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -154,8 +154,13 @@ class PackedContent:
 
     def verify(self) -> None:
         """A recipe is hashed through once on each host. Segments are checked whenever they are read."""
-        if len(self._packed.segments) > 1 and not self._notes.holds_way(self._packed.digest, self._packed.way):
+        if not self._is_known():
             self.check()
+
+    def _is_known(self) -> bool:
+        """Whether the segments are known to make up the blob: then it is enough to check each."""
+        packed = self._packed
+        return len(packed.segments) == 1 or self._notes.holds_way(packed.digest, packed.way)
 
     def check(self) -> None:
         hasher = blake3()
@@ -177,14 +182,16 @@ class PackedContent:
         raise DamagedObject(f"{claim}, and it has {self.size}", hint=HEAL)
 
     def copy_to(self, target: int, advance: Callable[[int], None]) -> bool:
-        """Each segment is checked, and all together are, while they are written."""
-        hasher = blake3()
+        """Each segment is checked while they are written, and all together, unless they were before."""
+        hasher = None if self._is_known() else blake3()
         for piece in self._pieces():
             with translated("write a file"):
                 write_fully(target, piece)
-            hasher.update(piece)
+            if hasher is not None:
+                hasher.update(piece)
             advance(len(piece))
-        self._judge(hasher.digest())
+        if hasher is not None:
+            self._judge(hasher.digest())
         return True
 
     def as_file(self) -> BinaryIO:
