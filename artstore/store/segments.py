@@ -109,10 +109,9 @@ class PackedContent:
         """A segment's bytes, checked; None if they are wrong. Any thread may call this."""
         name, row = self._places[segment.digest]
         try:
-            data = row.decoded(self._readers[name][0](row.offset, row.length))
+            return row.decoded(self._readers[name][0](row.offset, row.length))
         except OSError as error:
             raise storage_error(error, f"read blob {short(self._packed.digest)}") from error
-        return data
 
     def _right(self, segment: Segment, data: bytes | memoryview | None) -> bytes | memoryview:
         """The bytes of a segment, if `data` is what a first read found; else from a second one, or from another copy."""
@@ -138,7 +137,7 @@ class PackedContent:
         """All segments in order. Two threads decode ahead."""
         from concurrent.futures import Future, ThreadPoolExecutor
 
-        waiting: deque[tuple[Segment, Future[bytes | None]]] = deque()
+        waiting: deque[tuple[Segment, Future[bytes | memoryview | None]]] = deque()
         rest = iter(self._packed.segments)
         with ThreadPoolExecutor(_THREADS) as pool:
             try:
