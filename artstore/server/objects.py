@@ -145,10 +145,18 @@ def opened(store: Store, digest: Digest) -> Blob:
     size = store.objects.large.readable({digest}).get(digest)
     if size is None:
         raise MissingObject(f"blob {short(digest)} is missing at the server")
-    if isinstance(store.storage, Signing) and (address := store.storage.address(blob_path(digest), SECONDS)):
+    if (address := _address(store, digest)) is not None:
         return Blob(size, address=address)
     content = store.objects.large.open(digest, size)
     return Blob(size, content.as_file(), content.path)
+
+
+def _address(store: Store, digest: Digest) -> str | None:
+    """An address of a large blob; None if the repository is a folder, or the blob is not a file of its own."""
+    try:
+        return store.storage.address(blob_path(digest), SECONDS) if isinstance(store.storage, Signing) else None
+    except FileNotFoundError:
+        return None
 
 
 def _parts(places: list[tuple[str, list[Row]]]) -> Iterator[tuple[str, list[Row]]]:

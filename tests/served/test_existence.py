@@ -96,6 +96,19 @@ def test_no_answer_is_another_one_because_of_what_is_saved_out_of_sight(
     assert [name for name in before if before[name] != after[name]] == []
 
 
+def test_no_answer_is_another_one_once_large_files_are_packed(asker: Asker, server: Server) -> None:
+    """Those of both projects have parts in common, which are stored once."""
+    with Repository(str(server.root)) as repository:
+        number = len(list(repository.collections()))
+        repository.put(
+            str(make_tree(server.folder / "next", {"big.bin": b"%d" % number + BIG})), f"hidden/next{number}"
+        )
+        before = asker.answers()
+        assert repository.pack().blobs
+    after = asker.answers()
+    assert [name for name in before if before[name] != after[name]] == []
+
+
 def test_no_answer_changes_because_a_client_says_what_it_has(asker: Asker, known: Known) -> None:
     """Nobody can ask whether a file has a digest: no answer is 304, whatever digest or time is named."""
     plain = asker.answers()

@@ -20,6 +20,7 @@ from artstore.repository import Repository
 from artstore.server.audit import Audit
 from artstore.server.folder import server_folder
 from artstore.store.layout import storage_at
+from artstore.view import view_of
 from tests.support.addresses import as_expected, everything
 from tests.support.commands import Cli, environment
 from tests.support.folders import make_tree
@@ -105,6 +106,26 @@ def test_a_large_file_comes_from_the_bucket_by_an_address_for_a_minute(
             assert pages.get("/raw/local/p/data/0?path=large").status == 403
     told = cli("audit", "--from", "bucket", **bucket.keys).out
     assert re.search(r"viewer .* 403", told) and re.search(r"reader .* download .* data:v0", told)
+
+
+def test_a_large_file_that_is_packed_comes_from_the_server(tmp_path: Path, bucket: Bucket) -> None:
+    """It has no address: a pack holds what others may not read."""
+    with Repository.init(str(tmp_path / ".artifacts")) as mine:
+        mine.put(str(make_tree(tmp_path / "data", {"large": LARGE})), "p/data")
+        id = mine.find("p/data").id
+        digest = mine.entry(mine.find("p/data"), "large").digest.hex()
+    bucket.fill(tmp_path / ".artifacts")
+    with view_of(bucket.url, None, writing=True) as place:
+        assert place.pack().blobs == 1
+        place.gc(now=True)
+    with bucket.served(tmp_path) as served:
+        reader = served.token("reader", Role.READER)
+        where = f"/blobs/{digest}?log=refs/local/p/data&id={id}"
+        status, headers, body = reader.whole("GET", where)
+        assert (status, headers["location"], body) == (200, None, LARGE)
+        assert reader.get(where, Range="bytes=8-14") == (206, LARGE[8:15])
+        shaped = reader._replace(prefix="")
+        assert shaped.get("/p/data/resolve/main/large", Range="bytes=0-6") == (206, LARGE[:7])
 
 
 def test_a_nearly_full_disk_of_the_server_takes_nothing_for_a_bucket_either(tmp_path: Path, bucket: Bucket) -> None:
