@@ -189,8 +189,10 @@ def _print_packed(result: "Packing", dry_run: bool) -> None:
         click.echo(f"{what}: {sizes} {human(result.stored_bytes)} {'' if dry_run else 'now'}".rstrip())
     if result.linked:
         click.echo(f"{count(result.linked, 'large file')} {'is' if result.linked == 1 else 'are'} linked to, and stays")
+    if result.trashed_bytes:
+        click.echo(f"{human(result.trashed_bytes)} of plain files wait in the trash; `artstore gc` frees them later")
     for name in result.waits_for:
-        click.echo(f"the plain files wait in the trash, because of open work: {_at_work(name)}")
+        click.echo(f"they wait because of open work: {_at_work(name)}")
     for problem in result.problems:
         click.echo(f"problem: {problem}")
     if result.problems:

@@ -16,7 +16,7 @@ from artstore.domain.recipes import MOST_SEGMENTS, Recipe, Segment, encode_recip
 from artstore.errors import ArtstoreError, Damage, DamagedObject, NoSpace, StorageError
 from artstore.operations.upkeep.mark import Marks
 from artstore.operations.upkeep.merge import MERGE_GRACE, publish
-from artstore.operations.upkeep.removal import Everything, Removal, sweep
+from artstore.operations.upkeep.removal import Everything, Removal, Removed, sweep
 from artstore.progress import Monitor
 from artstore.store.checkouts import Checkouts
 from artstore.store.content import Content
@@ -51,6 +51,8 @@ class Packing(NamedTuple):
     """of the packs that hold what was not stored yet"""
     linked: int
     """blobs that stay files because something else links to them"""
+    trashed_bytes: int
+    """of files that wait in the trash, for gc to delete them"""
     waits_for: tuple[str, ...]
     """open transactions, because of which the files wait in the trash"""
     problems: tuple[str, ...]
@@ -85,7 +87,7 @@ class Packer:
         todo = self._worth_packing(self._candidates())
         size = sum(one.size for one in todo)
         return Packing(
-            len(todo), size, int(sum(one.size * one.part for one in todo)), self._linked, (), tuple(self._problems)
+            len(todo), size, int(sum(one.size * one.part for one in todo)), self._linked, 0, (), tuple(self._problems)
         )
 
     def run(self) -> Packing:
@@ -98,8 +100,8 @@ class Packer:
             todo = deque(self._worth_packing(self._candidates()))
             self._monitor.start("packing", "blob")
             self._monitor.expect(len(todo), sum(one.size for one in todo))
-            blobs = blob_bytes = stored = 0
-            waits = tuple[str, ...]()
+            blobs = blob_bytes = stored = trashed = 0
+            waits = dict[str, None]()
             while todo:
                 packed, size = self._pack_some(tx, todo)
                 tx.ensure()
@@ -107,8 +109,10 @@ class Packer:
                 if packed := [digest for digest in packed if self._reads_back(digest)]:
                     blobs += len(packed)
                     blob_bytes += sum(self._objects.large.sizes(packed).values())
-                    waits = self._let_go(tx, packed)
-        return Packing(blobs, blob_bytes, stored, self._linked, waits, tuple(self._problems))
+                    removed = self._let_go(tx, packed)
+                    trashed += removed.kept_bytes
+                    waits |= dict.fromkeys(removed.waits_for)
+        return Packing(blobs, blob_bytes, stored, self._linked, trashed, tuple(waits), tuple(self._problems))
 
     # -- what to pack --
 
@@ -240,13 +244,13 @@ class Packer:
             return False
         return True
 
-    def _let_go(self, tx: Transaction, packed: list[Digest]) -> tuple[str, ...]:
-        """Remove the files of packed blobs. Returns the open transactions because of which they wait in the trash."""
+    def _let_go(self, tx: Transaction, packed: list[Digest]) -> Removed:
+        """Remove the files of packed blobs, or move them to the trash where others may still use an old listing."""
         grace = 0.0 if self._objects.storage.local else MERGE_GRACE
         with Removal(self._objects, "merge", own_transaction=str(tx.owner)) as removal:
             for digest in packed:
                 removal.take_blob(digest)
-            return removal.finish(Everything(), keep_mine=grace > 0).waits_for
+            return removal.finish(Everything(), keep_mine=grace > 0)
 
 
 def _estimate(content: Content, pieces: list[Piece]) -> float:

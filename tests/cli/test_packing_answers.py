@@ -1,0 +1,34 @@
+"""What `artstore pack` answers."""
+
+import json
+import re
+from pathlib import Path
+
+from artstore.repository import Repository
+from tests.support.commands import Cli
+from tests.support.folders import make_tree
+
+TEXT = b"".join(b"%d a line of a log\n" % number for number in range(100_000))
+
+
+def test_without_large_files_there_is_nothing_to_pack(repo: Repository, cli: Cli, tmp_path: Path) -> None:
+    repo.put(str(make_tree(tmp_path / "in", {"a": "a"})), "data")
+    assert cli("pack").out == cli("pack", "-n").out == "no large file would get smaller\n"
+
+
+def test_what_was_packed_is_told_in_bytes(repo: Repository, cli: Cli, tmp_path: Path) -> None:
+    repo.put(str(make_tree(tmp_path / "in", {"log": TEXT})), "data")
+    assert re.fullmatch(r"would pack 1 large file: 2\.1 MiB would take about \d+\.\d KiB\n", cli("pack", "-n").out)
+    assert re.fullmatch(r"packed 1 large file: 2\.1 MiB take \d+\.\d KiB now\n", cli("pack").out)
+    done = json.loads(cli("pack", "--json").out)
+    assert done["blobs"] == done["trashed_bytes"] == 0 and done["dry_run"] is False
+
+
+def test_files_that_have_to_wait_are_told_with_what_they_wait_for(repo: Repository, cli: Cli, tmp_path: Path) -> None:
+    repo.put(str(make_tree(tmp_path / "in", {"log": TEXT})), "data")
+    with repo.draft() as draft:
+        draft.add_bytes(b"more", "more")
+        first, trash, reason = cli("pack").out.splitlines()
+    assert first.startswith("packed 1 large file")
+    assert trash == "2.1 MiB of plain files wait in the trash; `artstore gc` frees them later"
+    assert re.fullmatch(r"they wait because of open work: process \d+ on this host", reason)
