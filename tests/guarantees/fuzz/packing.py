@@ -1,20 +1,28 @@
-"""What packs large blobs: stored segments, files to be cut and recipes, each with its seeds and the function of an input."""
+"""What packs large blobs: stored segments, files to be cut, recipes and packs, each with its seeds and the function of an input."""
 
 import io
 import json
 import random
 import struct
+import tempfile
 import zipfile
 from contextlib import suppress
 
 import msgpack
+from blake3 import blake3
 
 from artstore.domain import recipes as recipe
 from artstore.domain.codec import encode_rows
 from artstore.domain.containers import SMALL, spans
 from artstore.domain.cutting import cuts
-from artstore.domain.digest import Digest
+from artstore.domain.digest import BLOB, RECIPE, TREE, Digest, digest_of, pack_digest
 from artstore.domain.frames import MOST, Encoded, decode, encode
+from artstore.errors import DamagedObject
+from artstore.store.framed import COUNT, FRAME, FramedWriter
+from artstore.store.packfile import check_rows, known_index, open_pack, salvage
+from artstore.store.packs import FOOTER, FRAMES_MAGIC, HEADER, ROW, Pack, Row
+from artstore.store.segments import Packed, PackedContent
+from artstore.store.verified import VerifiedNotes
 from tests.guarantees.fuzz.mutation import BAD
 
 # -- stored segments --
@@ -130,3 +138,81 @@ def fuzz_recipe(data: bytes) -> None:
         _, *rows = msgpack.unpackb(data, use_list=False, strict_map_key=False)
         data = encode_rows((recipe._check(tuple(rows)), *rows))
     assert recipe.encode_recipe(recipe.decode_recipe(data)) == data
+
+
+# -- packs of frames --
+
+_HALF = bytes(1 << 19)
+
+
+def packs() -> list[bytes]:
+    exponents = bytes(byte for value in random.Random(0).randbytes(100) for byte in (value, 60 + value % 3))
+    halves = (recipe.Segment(len(_HALF), digest_of(BLOB, _HALF)),) * 2
+    found = []
+    for objects in ((), (exponents,), (exponents, b"text" * 99, _HALF)):
+        with tempfile.TemporaryDirectory() as folder:
+            writer = FramedWriter(f"{folder}/pack")
+            for data in objects:
+                writer.add_frame(encode(data, (2,)), len(data), [(BLOB, digest_of(BLOB, data), 0, len(data))])
+            if _HALF in objects:
+                writer.add(TREE, digest_of(TREE, b"\x90"), b"\x90")
+                whole = recipe.Recipe(2 * len(_HALF), halves)
+                writer.add_recipe(digest_of(BLOB, _HALF * 2), recipe.encode_recipe(whole))
+            writer.finish()
+            with open(writer.path, "rb") as file:
+                found.append(_sealed(file.read()))
+    return found
+
+
+def _sealed(data: bytes) -> bytes:
+    """A pack with the right magic, name and checks of frames, whatever else is wrong, and no random bytes."""
+    end = len(data) - FOOTER.size
+    if end < HEADER:
+        return data
+    count, offset, _, magic = FOOTER.unpack(data[end:])
+    index = bytearray(data[offset:end])
+    table = COUNT.size + count * ROW.size
+    for at in range(table, len(index) - FRAME.size + 1, FRAME.size) if table <= len(index) else ():
+        start, stored = FRAME.unpack_from(index, at)[:2]
+        index[at + FRAME.size - 8 : at + FRAME.size] = blake3(data[start : start + stored]).digest(8)
+    header = FRAMES_MAGIC + bytes(HEADER - len(FRAMES_MAGIC))
+    footer = FOOTER.pack(count, offset, pack_digest(header, bytes(index)), magic)
+    return header + data[HEADER:offset] + index + footer
+
+
+def fuzz_frames(data: bytes) -> None:
+    data = _sealed(data)
+
+    def read(at: int, length: int) -> bytes:
+        assert 0 <= at <= len(data) and 0 <= length <= max(len(data), HEADER)
+        return data[at : at + length]
+
+    for _, digest, found in salvage(len(data), read):
+        assert len(digest) == 32 and len(found) <= MOST
+    pack = open_pack(data[-40:-8].hex(), len(data), read)
+    known_index(pack.name, pack.index.header + pack.index.whole)
+    rows = list(pack.index.rows())
+    for number, row in enumerate(rows):
+        assert pack.object(row) == pack.peek(number)
+        for _, told in pack.window([row]).objects():
+            assert told == pack.object(row)
+    if check_rows(pack) is None:
+        assert [pack.index.find(row.digest) for row in rows] == list(range(len(rows)))
+        assert pack.index.bytes_of(rows) == pack.index.stored_bytes
+        for row in rows:
+            if row.kind == RECIPE:
+                _put_together(pack, row)
+
+
+def _put_together(pack: Pack, row: Row) -> None:
+    """A blob of which all segments are in a pack is right, or damaged."""
+    if (data := pack.object(row)) is None:
+        return
+    places = {other.digest: (pack.name, other) for other in pack.index.rows() if other.kind == BLOB}
+    segments = recipe.decode_recipe(data).segments
+    if all(digest in places and places[digest][1].size == length for length, digest in segments):
+        blob = Packed(row.digest, segments, pack.name, places)
+        content = PackedContent(blob, {pack.name: (pack.read_range, lambda: None)}, VerifiedNotes(None))
+        with content, suppress(DamagedObject):
+            content.check()
+            assert digest_of(BLOB, content.read(0, content.size)) == row.digest
