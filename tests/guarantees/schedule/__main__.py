@@ -4,7 +4,7 @@
     python -m tests.guarantees.schedule --casts 'plain: saver collector' --replay 'saver 12, collector 40 dies, saver' [--mutation NUMBER]
 
 Without a mutation all schedules are played, divided among the casts, and every violation is told with the schedule that shows
-it. With one (1 to 5, as the model names them) they end with the first violation: one has to be found, by the search or, where
+it. With one (1 to 7, as the models name them) they end with the first violation: one has to be found, by the search or, where
 that takes too many changes of turns, by the schedule that is known to show it. `--replay` plays one schedule and tells its
 steps. Schedules are the same whenever the seed is (and strings hash the same, which is seen to).
 """
@@ -22,8 +22,11 @@ from random import Random
 
 from tests.guarantees.schedule.explore import play, randomly, schedule_of, systematic, told
 from tests.guarantees.schedule.mutations import KNOWN, mutated
-from tests.guarantees.schedule.protocol_model import MUTATIONS
+from tests.guarantees.schedule.packing_model import PACKS_ONCE
+from tests.guarantees.schedule.protocol_model import MUTATIONS as OF_SAVING
 from tests.guarantees.schedule.stage import Played, Stage
+
+MUTATIONS = (*OF_SAVING, PACKS_ONCE)
 
 Cast = tuple[str, tuple[str, ...]]
 
@@ -60,6 +63,18 @@ CASTS: list[Cast] = [
     ("packs", ("saver", "merger", "deleter", "collector")),
     ("packs", ("heir", "merger", "collector")),
     ("packs", ("mover", "merger", "merger", "collector")),
+    ("files", ("packer", "saver")),
+    ("files", ("packer", "collector")),
+    ("files", ("packer", "saver", "deleter", "collector")),
+    ("files", ("packer", "packer", "collector")),
+    ("files", ("packer", "heir", "deleter", "collector")),
+    ("segments", ("packer", "forgetter", "collector")),
+    ("segments", ("packer", "saver", "forgetter", "collector")),
+    ("segments", ("packer", "copier", "forgetter", "collector", "collector")),
+    ("packed", ("saver", "deleter", "collector")),
+    ("packed", ("heir", "deleter", "collector", "collector")),
+    ("packed", ("saver", "forgetter", "collector")),
+    ("packed", ("copier", "deleter", "collector")),
 ]
 
 

@@ -1,4 +1,4 @@
-"""The six safeguards of the protocol, each left out of the real code by a change to its text. Their names are the model's."""
+"""The six safeguards of the protocol, and one of packing, each left out of the real code by a change to its text. Their names are the model's."""
 
 import inspect
 import sys
@@ -10,8 +10,10 @@ from unittest import mock
 
 from artstore.operations.saving.reliance import Reliance
 from artstore.operations.upkeep import merge as merging
+from artstore.operations.upkeep.mark import Marks
 from artstore.operations.upkeep.removal import Removal
 from artstore.store.transaction import Transaction
+from tests.guarantees.schedule.packing_model import PACKS_ONCE
 from tests.guarantees.schedule.protocol_model import (
     MERGER_UNLINKS,
     NO_RECHECK,
@@ -50,6 +52,14 @@ _EDITS: dict[str, list[tuple[Any, str, str, str]]] = {
         (Removal, "__init__", "self._young: list[str] = []", f"self._young, self._seen = [], _note({_LOOK})"),
         (Removal, "finish", "((self._mine, None),", "((self._mine, _noted(self._seen)),"),
     ],
+    PACKS_ONCE: [
+        (
+            Marks,
+            "_mark_segments",
+            "while new := packs.refresh() - self.packs:",
+            "while not self.packs and (new := packs.refresh() - self.packs):",
+        )
+    ],
 }
 
 
@@ -72,6 +82,10 @@ KNOWN: dict[str, tuple[str, tuple[str, ...], str]] = {
     NOTED_FIRST: (
         "deleted", ("saver", "collector"),
         "collector to rename objects, saver to link refs, collector to unlink trash, saver 1, saver dies, collector",
+    ),
+    PACKS_ONCE: (
+        "segments", ("packer", "forgetter", "collector"),
+        "forgetter, collector to rename objects, packer, collector",
     ),
 }  # fmt: skip
 """For each safeguard a scene, a cast and a schedule that show what it is for."""

@@ -1,6 +1,7 @@
 """The stage: repositories to begin with, what each role does there, and what must hold when all have ended."""
 
 import itertools
+import json
 import os
 import shutil
 import time
@@ -24,6 +25,20 @@ LARGE: Content = {"f": b"base", "large": b"L" * ((1 << 20) + 1)}
 HALF: Content = {"p": b"half"}
 WHOLE: Content = {**HALF, "filler": b"much more than that " * 500}
 GONE: Content = {"h": b"gone"}
+
+
+def _tensors(*letters: str) -> Content:
+    """A safetensors file with 600 kB for each letter, each a segment when it is packed."""
+    size = 600_000
+    header = {
+        letter: {"dtype": "U8", "shape": [size], "data_offsets": [at * size, (at + 1) * size]}
+        for at, letter in enumerate(letters)
+    }
+    text = json.dumps(header).encode()
+    return {"m": len(text).to_bytes(8, "little") + text + b"".join(letter.encode() * size for letter in letters)}
+
+
+FILES: Content = {**BASE, **_tensors("a", "b")}
 NOTE = "what is said of it " * 300
 _SEVERAL = 2
 """Packs of a size class that are merged: eight in real life; so schedules are short."""
@@ -38,9 +53,13 @@ SCENES: dict[str, Content] = {
     "deleted": GONE,
     "trash": GONE,
     "rule": BASE,
+    "files": FILES,
+    "segments": FILES,
+    "packed": FILES,
 }
 """What `base` holds, by scene: `packs` has a second one; of a pack of `half` less than half is alive; in `deleted` and `trash`
-`base:v0` is deleted, and lies in a pack or in the trash of an ended run; in `rule` a rule lets `base:v0` go.
+`base:v0` is deleted, and lies in a pack or in the trash of an ended run; in `rule` a rule lets `base:v0` go. In `files` it
+has a large file; in `segments` also `other`, which is packed, and has one of its segments; in `packed` both are.
 """
 
 
@@ -128,6 +147,8 @@ class Stage:
             "unruler": lambda repository: repository.keep("base", None),
             "collector": lambda repository: repository.gc(now=True),
             "merger": lambda repository: merging.merge(repository.objects),
+            "packer": lambda repository: repository.pack(),
+            "forgetter": lambda repository: repository.delete("other:v0"),
         }
 
     # -- before --
@@ -138,7 +159,7 @@ class Stage:
             random, moments = Random(scene), itertools.count(1_600_000_000_000_000_000)
             with determined(random.randbytes, lambda: next(moments)):
                 self._build(scene, template)
-        _copy(str(template), self._root)
+        _copy(str(template), self._root, links=scene not in ("files", "segments"))
         if scene == "rule":
             with Repository(self._root) as repository:
                 repository.accept_keep("base")
@@ -150,7 +171,12 @@ class Stage:
         with Repository.init(str(root)) as repository:
             if scene == "rule":
                 repository.put(str(make_tree(root.parent / "first", dict(GONE))), "base")
+            if scene in ("segments", "packed"):
+                repository.put(str(make_tree(root.parent / "other", dict(_tensors("a", "c")))), "other")
+                repository.pack()
             repository.put(self._source(scene, "base"), "base")
+            if scene == "packed":
+                repository.pack()
             if scene == "packs":
                 repository.put(str(make_tree(root.parent / "other", dict(GONE))), "other")
             if scene == "half":
@@ -243,14 +269,17 @@ def distinct(cast: tuple[str, ...]) -> list[str]:
     return [role + (str(n) if (n := cast[:i].count(role) + 1) > 1 else "") for i, role in enumerate(cast)]
 
 
-def _copy(source: str, target: str) -> None:
-    """Stored files and log entries are linked: they never change, and stay the files that the stat cache knows."""
+def _copy(source: str, target: str, *, links: bool = True) -> None:
+    """Stored files and log entries are linked: they never change, and stay the files that the stat cache knows.
+
+    Without `links`, large blobs are copied: a packer leaves files alone to which something else links.
+    """
     os.makedirs(target)
     for entry in os.scandir(source):
         path = f"{target}/{entry.name}"
         if entry.is_dir(follow_symlinks=False):
-            _copy(entry.path, path)
-        elif entry.name.endswith((".json", ".pack")) or len(entry.name) == 64:
+            _copy(entry.path, path, links=links)
+        elif entry.name.endswith((".json", ".pack")) or (links and len(entry.name) == 64):
             os.link(entry.path, path)
         else:
             shutil.copy2(entry.path, path)
