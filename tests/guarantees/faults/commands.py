@@ -59,7 +59,7 @@ def _put(place: Place) -> list[str]:
     return ["put", str(place.source), "-n", "x"]
 
 
-def _is_latest(place: Place) -> list[str]:
+def is_latest(place: Place) -> list[str]:
     found = place.latest("x")
     return (
         [] if found == content_of(place.source) else [f"the newest version of x is not the source: {str(found)[:100]}"]
@@ -256,13 +256,13 @@ def _with_garbage(place: Place, ledger: Ledger) -> None:
     del ledger.versions["mixed:v0"], ledger.versions["dead:v0"]
 
 
-def _garbage_is_gone(place: Place) -> list[str]:
+def garbage_is_gone(place: Place) -> list[str]:
     with Repository(str(place.store)) as repository:
         plan = repository.gc(dry_run=True, now=True)
     return [f"gc left {plan.freed_bytes} bytes"] if plan.freed_bytes else []
 
 
-def _with_checkpoints(place: Place, ledger: Ledger) -> None:
+def with_checkpoints(place: Place, ledger: Ledger) -> None:
     """Large blobs that share segments, one that is a segment by itself, and one that doesn't get smaller."""
     text = [b"".join(b"%08d %d\n" % (line * part, line) for line in range(90_000)) for part in (3, 7, 11)]
     for number in range(2):
@@ -322,7 +322,7 @@ def _no_half_parts(place: Place) -> list[str]:
 
 def _damage(place: Place) -> None:
     """A byte in a pack and one in a large blob have flipped; the source folder and the remote are right."""
-    _point_to_copy(place)
+    point_to_copy(place)
     for folder, at in ((place.store / "objects/packs", 100), (place.store / "objects/blobs", 5000)):
         path = max((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
         data = bytearray(path.read_bytes())
@@ -331,7 +331,7 @@ def _damage(place: Place) -> None:
         path.write_bytes(data)
 
 
-def _is_mended(place: Place) -> list[str]:
+def is_mended(place: Place) -> list[str]:
     with Repository(str(place.store)) as repository:
         return [f"after the repair: {problem}" for problem in repository.fsck().problems]
 
@@ -396,7 +396,7 @@ def _only_a_remote(place: Place, ledger: Ledger) -> None:
     ledger.aliases.clear()
 
 
-def _point_to_copy(place: Place) -> None:
+def point_to_copy(place: Place) -> None:
     """In the copy, the remote is the copy's."""
     Settings(str(place.store)).set_remote("origin", RemoteSettings(str(place.remote)))
 
@@ -449,11 +449,11 @@ def _clone(place: Place) -> list[str]:
 
 
 COMMANDS: dict[str, Command] = {
-    "put-first": Command(_source_only, _put, _is_latest),
-    "put-large": Command(_many_large, _put, _is_latest),
-    "put-second": Command(_second_save, _put, _is_latest),
-    "put-changed": Command(_saved_source, _put, _is_latest, warm=_change_known_source),
-    "put-merge": Command(_eighth_pack, _put, _is_latest),
+    "put-first": Command(_source_only, _put, is_latest),
+    "put-large": Command(_many_large, _put, is_latest),
+    "put-second": Command(_second_save, _put, is_latest),
+    "put-changed": Command(_saved_source, _put, is_latest, warm=_change_known_source),
+    "put-merge": Command(_eighth_pack, _put, is_latest),
     "get-new": Command(_two_versions, _get, _target_is_new, _target_is_whole),
     "get-existing": Command(_with_target, _get, _target_is_updated, _files_are_whole),
     "get-update": Command(_two_versions, _get, _target_is_updated, _files_are_whole, warm=_get_old),
@@ -470,13 +470,13 @@ COMMANDS: dict[str, Command] = {
         _no_half_parts,
         already="no unfinished",
     ),
-    "put-keep": Command(_with_rule, _put, _is_latest, again=_v0_is_deleted, warm=_accept_again),
+    "put-keep": Command(_with_rule, _put, is_latest, again=_v0_is_deleted, warm=_accept_again),
     "prune": Command(_with_victim, lambda place: ["prune", "x", "--keep", "last:1"], _v0_is_deleted),
-    "repair": Command(_pushed, lambda place: ["fsck", "--repair"], _is_mended, warm=_damage, mends=True),
-    "pack": Command(_with_checkpoints, lambda place: ["pack"], _is_packed),
-    "gc": Command(_with_garbage, lambda place: ["gc", "--now"], _garbage_is_gone),
-    "push": Command(with_remote, lambda place: ["push"], is_pushed, warm=_point_to_copy),
-    "push-again": Command(pushed_and_on, lambda place: ["push"], is_pushed, warm=_point_to_copy),
-    "pull": Command(others_pushed, lambda place: ["pull"], is_pulled, nothing_of_ours_is_lost, warm=_point_to_copy),
+    "repair": Command(_pushed, lambda place: ["fsck", "--repair"], is_mended, warm=_damage, mends=True),
+    "pack": Command(with_checkpoints, lambda place: ["pack"], _is_packed),
+    "gc": Command(_with_garbage, lambda place: ["gc", "--now"], garbage_is_gone),
+    "push": Command(with_remote, lambda place: ["push"], is_pushed, warm=point_to_copy),
+    "push-again": Command(pushed_and_on, lambda place: ["push"], is_pushed, warm=point_to_copy),
+    "pull": Command(others_pushed, lambda place: ["pull"], is_pulled, nothing_of_ours_is_lost, warm=point_to_copy),
     "clone": Command(_only_a_remote, _clone, _is_cloned),
 }

@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeVar
 from tests.guarantees.faults import served, strace
 from tests.guarantees.faults.commands import COMMANDS as LOCAL
 from tests.guarantees.faults.commands import Command
+from tests.guarantees.faults.packed_commands import COMMANDS as PACKED
 from tests.guarantees.faults.place import Findings, Ledger, Place
 from tests.guarantees.faults.process import Result, import_all, in_child
 from tests.guarantees.faults.served_commands import COMMANDS as SERVED
@@ -21,7 +22,7 @@ from tests.guarantees.faults.strace import Point
 
 T = TypeVar("T")
 WORKERS = 2
-COMMANDS = {**LOCAL, **SERVED}
+COMMANDS = {**LOCAL, **PACKED, **SERVED}
 
 
 class Prepared(NamedTuple):
