@@ -13,7 +13,6 @@ from artstore.store.packs import FOOTER, FRAMES_MAGIC, HEADER, ROW, Pack, PackIn
 
 FRAME = struct.Struct(">QIIBB6x8s")  # offset, stored bytes, bytes, codec, width, begin of the stored bytes' BLAKE3
 COUNT = struct.Struct(">Q")  # rows: the index begins with it
-_PLACE = struct.Struct(">II")  # in a row where other packs have an offset: number of the frame, place in it
 
 
 class Frame(NamedTuple):
@@ -112,20 +111,22 @@ class FramedIndex(PackIndex):
 
 
 _NOWHERE = Frame(HEADER, 0, 0, RAW, 1, b"")
+"""A frame that can't be opened: no bytes have this check."""
 
 
 class FramedWindow(Window):
     """Objects of frames that are next to one another in a pack."""
 
     def objects(self) -> Iterator[tuple[Row, memoryview | None]]:
-        last, opened = _NOWHERE, memoryview(b"")
+        last: Frame | None = None
+        opened = memoryview(b"")
         for row in self.rows:
             assert isinstance(row, FramedRow)
             try:
                 if row.frame != last:
                     last, opened = row.frame, row.frame.opened(self.stored(row))
             except Damage:
-                last = _NOWHERE
+                last = None
                 yield row, None
                 continue
             yield row, checked(row.kind, row.digest, opened[row.place : row.end])
@@ -139,7 +140,6 @@ class FramedWriter(PackWriter):
     def __init__(self, path: str) -> None:
         super().__init__(path)
         self._frames: list[bytes] = []
-        self._copied: Frame | None = None
         self._recipes: dict[Digest, bytes] = {}
 
     def add_recipe(self, blob: Digest, recipe: bytes) -> None:
@@ -157,7 +157,6 @@ class FramedWriter(PackWriter):
         """Add a frame of `raw` bytes, and the objects in it: (kind, digest, place, length)."""
         codec, width, stored = encoded
         self._frames.append(FRAME.pack(self.size, len(stored), raw, codec, width, _check_of(stored)))
-        self._copied = None
         self._add_rows(rows)
         self._append(stored)
 
@@ -167,14 +166,14 @@ class FramedWriter(PackWriter):
             self._rows.append(ROW.pack(digest, kind, 0, 0, length, number << 32 | place))
 
     def copy(self, row: Row, stored: memoryview) -> None:
-        """Add an object as another pack of frames stores it, with its frame, unless that is the one copied last."""
+        """Add an object as another pack of frames stores it; as it is, if other objects share its frame."""
         assert isinstance(row, FramedRow)
-        frame = row.frame
-        if self._copied != frame:
-            self._frames.append(FRAME.pack(self.size, *frame[1:]))
+        if row.size == row.frame.raw:
+            self._frames.append(FRAME.pack(self.size, *row.frame[1:]))
+            self._add_rows([(row.kind, row.digest, 0, row.size)])
             self._append(stored)
-            self._copied = frame
-        self._add_rows([(row.kind, row.digest, row.place, row.size)])
+        else:
+            self.add(row.kind, row.digest, row.frame.opened(stored)[row.place : row.end])
 
     def finish(self, *, sync: bool = True) -> Digest:
         segments = {Digest(row[:32]) for row in self._rows} if self._recipes else set()
@@ -194,7 +193,7 @@ class FramedPack(Pack):
 
     def __init__(self, index: FramedIndex, read: Callable[[int, int], bytes], close: Callable[[], None]) -> None:
         super().__init__(index, read, close)
-        self._last = _NOWHERE, memoryview(b"")
+        self._last: tuple[Frame | None, memoryview] = None, memoryview(b"")
         """the frame that was read last: its neighbours in it are mostly asked for next"""
 
     def peek(self, number: int) -> memoryview | None:

@@ -171,6 +171,15 @@ def test_the_pack_that_is_forged_is_right_but_for_the_lie(two: Two) -> None:
     two.pulls()
 
 
+def test_of_a_frame_with_several_objects_only_what_is_needed_arrives(two: Two) -> None:
+    """We write no such frame, but others may: what we store of it is right again."""
+    two.blob.unlink()
+    made = halves((HALVES[0] + b"more", FIRST + 4, RAW, 1))
+    made.rows.append((digest_of(BLOB, b"more"), BLOB, 4, 0, FIRST))
+    put_into(two.remote, made.made())
+    two.pulls()
+
+
 def test_bytes_that_mean_nothing_yet_are_told(two: Two) -> None:
     put_into(two.remote, halves().made(zeros=b"\1"))
     with view_of("origin", FolderStorage(two.author)) as remote:
