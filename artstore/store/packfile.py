@@ -171,14 +171,15 @@ def check_rows(pack: Pack) -> str | None:
 
         assert isinstance(pack.index, FramedIndex)
         return wrong_in(pack.index)
-    if not all(row.is_small for row in pack.index.rows()):
-        return "it holds a large blob or a recipe, which only packs of frames do"
     end = HEADER
     for row in sorted(pack.index.rows(), key=lambda row: (row.offset, row.length)):
         if row.offset != end:
             return "its objects don't fill it without gaps"
         end += row.length
-    return None if end == pack.index.objects_end else "its objects don't fill it without gaps"
+    if end != pack.index.objects_end:
+        return "its objects don't fill it without gaps"
+    only_small = all(row.is_small for row in pack.index.rows())
+    return None if only_small else "it holds a large blob or a recipe, which only packs of frames do"
 
 
 def _exactly(read: Callable[[int, int], bytes], offset: int, length: int, what: str) -> bytes:
