@@ -182,7 +182,7 @@ class Packer:
         """Publish one pack with the next blobs. Returns them, and the bytes of the pack."""
         self._objects.packs.refresh()
         packed, own = [], set[Digest]()
-        with closing(FramedWriter(tx.staged())) as writer:
+        with tx.storage.writing(), closing(FramedWriter(tx.staged())) as writer:
             while todo and writer.size < _ROLL:
                 one = todo.popleft()
                 try:

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -9,14 +11,17 @@ from typing import NamedTuple
 import pytest
 
 from artstore.domain.digest import BLOB, RECIPE
-from artstore.errors import ArtstoreError, Damage
+from artstore.errors import ArtstoreError, Damage, NoSpace
 from artstore.repository import Repository
 from artstore.store.framed import COUNT
 from artstore.store.packs import FOOTER, ROW
 from artstore.store.settings import RemoteSettings, Settings
 from tests.operations.upkeep.test_packing import out, weights
+from tests.support.checks import check
+from tests.support.commands import environment
 from tests.support.damages import DAMAGES, Region
 from tests.support.folders import make_tree, snapshot
+from tests.support.trouble import small_disk
 
 pytestmark = pytest.mark.damaged
 
@@ -144,3 +149,33 @@ def test_a_repository_without_write_permission_gives_what_is_packed(packed: Pack
     finally:
         for path in (packed.root, *packed.root.rglob("*")):
             os.chmod(path, 0o755 if path.is_dir() else 0o644)
+
+
+def test_a_full_disk_ends_packing_without_a_loss(tmp_path: Path) -> None:
+    source = make_tree(tmp_path / "in", {"model": weights(1, 2)})
+    with small_disk(tmp_path / "disk", "6m") as disk, Repository.init(str(disk / ".artifacts")) as repository:
+        repository.put(str(source), "data")
+        with pytest.raises(NoSpace):
+            repository.pack()
+        assert list((disk / ".artifacts/tmp").iterdir()) == []
+        assert out(repository, "data", tmp_path / "out") == snapshot(source)
+        subprocess.run(["mount", "-o", "remount,size=12m", str(disk)], check=True)
+        assert repository.pack().blobs == 1
+        assert out(repository, "data", tmp_path / "again") == snapshot(source)
+        check(disk / ".artifacts")
+
+
+def test_without_numpy_packs_are_made_and_read(tmp_path: Path) -> None:
+    source = make_tree(tmp_path / "in", {"model": weights(1, 2)})
+    program = f"""
+import sys
+sys.modules["numpy"] = None
+from artstore.repository import Repository
+with Repository.init({str(tmp_path / ".artifacts")!r}) as repository:
+    repository.put({str(source)!r}, "data")
+    assert repository.pack().blobs == 1
+    repository.get(repository.find("data"), {str(tmp_path / "out")!r})
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment(tmp_path), timeout=60)
+    assert snapshot(tmp_path / "out") == snapshot(source)
+    check(tmp_path / ".artifacts")
