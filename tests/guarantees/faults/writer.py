@@ -26,12 +26,13 @@ _BALLAST = 64 << 20
 
 
 def files(seed: str) -> dict[str, bytes]:
-    """A version's files: small ones, some shared with other versions, and sometimes a large one (or many)."""
+    """A version's files: small ones, some shared with other versions, and sometimes a large one (or many), or two that shrink when they are packed."""
     chance = random.Random(seed)
     found = {f"{chance.randrange(40)}.txt": f"shared {chance.randrange(40)}".encode() for _ in range(6)}
     found |= {f"{seed}/{number}": chance.randbytes(chance.randrange(5000)) for number in range(chance.randrange(8))}
     large = chance.choices((0, 1, 2, 17), (20, 8, 3, 1))[0]
-    return found | {f"large/{number}": chance.randbytes((1 << 20) + chance.randrange(1000)) for number in range(large)}
+    found |= {f"large/{number}": chance.randbytes((1 << 20) + chance.randrange(1000)) for number in range(large)}
+    return found | {f"hex/{number}": chance.randbytes(600_000).hex().encode() for number in range(chance.randrange(3))}
 
 
 class Writer:
@@ -76,6 +77,8 @@ class Writer:
             self._move(repository, name, self._chance.choice(live))
         elif len(live) > _KEPT or (len(live) > 2 and self._chance.random() < 0.3):
             self._delete(repository, name, live.pop(0))
+        elif self._chance.random() < 0.5:
+            repository.pack()
         else:
             self._collect(repository, now=self._chance.random() < 0.5)
 
