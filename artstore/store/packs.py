@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from blake3 import blake3
 
 from artstore.backends.descriptors import CLOSED, OpenFile
-from artstore.backends.files import closing_fd, sync_file, write_fully
+from artstore.backends.files import begin_writeback, closing_fd, sync_file, write_fully
 from artstore.domain.digest import (
     BLOB,
     PACKED_NAMES,
@@ -135,6 +135,8 @@ class PackWriter:
         self._pending: list[bytes | memoryview] = [self._header]
         self._pending_bytes = HEADER
         self.size = HEADER
+        self._on_the_way = 0
+        """bytes that the disk began to write"""
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -183,6 +185,12 @@ class PackWriter:
             written = os.lseek(fd, 0, os.SEEK_CUR) - (self.size - self._pending_bytes)
             write_fully(fd, memoryview(b"".join(self._pending))[written:])
         self._pending, self._pending_bytes = [], 0
+
+    def write_through(self) -> None:
+        """Write what was added, and let the disk begin with it: for who waits for more to come, not for the disk."""
+        self.flush()
+        begin_writeback(self._file.checked(), self._on_the_way, self.size - self._on_the_way)
+        self._on_the_way = self.size
 
     def object(self, number: int) -> bytes:
         """The object with this number in the order of adding, from 0, checked. Not possible after `finish`.

@@ -178,7 +178,7 @@ class Transaction:
             if writer is not None:
                 self._begin_writing()
                 with self.storage.writing():
-                    writer.flush()
+                    writer.write_through()
                 self._failed = False
 
     def rely_large(self, large: dict[Digest, int]) -> set[Digest]:
