@@ -187,7 +187,7 @@ class PackWriter:
         self._pending, self._pending_bytes = [], 0
 
     def write_through(self) -> None:
-        """Write what was added, and let the disk begin with it: for who waits for more to come, not for the disk."""
+        """Write what was added, and let the disk begin with it, while more is waited for."""
         self.flush()
         begin_writeback(self._file.checked(), self._on_the_way, self.size - self._on_the_way)
         self._on_the_way = self.size

@@ -179,7 +179,7 @@ class Packer:
     # -- packing --
 
     def _pack_some(self, tx: Transaction, todo: deque[_Candidate]) -> tuple[list[Digest], int]:
-        """Publish one pack with the next blobs. Returns them, and the bytes of the pack."""
+        """Publish a pack with the next blobs. Returns them, and the bytes of the pack; 0 if nothing new was needed."""
         self._objects.packs.refresh()
         packed, own = [], set[Digest]()
         with tx.storage.writing(), closing(FramedWriter(tx.staged())) as writer:
@@ -192,8 +192,8 @@ class Packer:
                     if isinstance(error, NoSpace):
                         raise
                     self._problems.append(str(error))
-            if not packed:
-                return [], 0
+            if not len(writer):  # nothing was packed, or only blobs that are segments of others
+                return packed, 0
             publish(tx, writer)
         if self._objects.here is not None:
             _forget_pages(self._objects.here.path(pack_path(writer.name)))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from artstore.domain.digest import BLOB
 from artstore.errors import DamagedObject
 from artstore.operations.restoring.options import Restore
 from artstore.operations.upkeep import packing
@@ -275,3 +276,21 @@ def test_a_link_in_a_checkout_to_no_blob_is_passed_over(repo: Repository, tmp_pa
     for number, target in enumerate((blobs, blobs / "ab", blobs / "ab/notes.txt", blobs / "ab" / ("z" * 64))):
         (tmp_path / f"out/{number}").symlink_to(target)
     assert repo.pack().blobs == 1
+
+
+def test_a_blob_that_is_a_segment_of_another_needs_no_pack(repo: Repository, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "zipped", "w", zipfile.ZIP_STORED) as zipped:
+        zipped.writestr("first", noise(MIB, 1).hex())
+        zipped.writestr("second", noise(MIB, 2).hex())
+    repo.put(str(make_tree(tmp_path / "in0", {"zipped": (tmp_path / "zipped").read_bytes()})), "data")
+    repo.pack()
+    segment = next(row for pack in repo.objects.packs.refresh() if repo.objects.packs.has_frames(pack)
+                   for row in repo.objects.packs.open(pack).index.rows() if row.kind == BLOB and row.size >= MIB)  # fmt: skip
+    (name,) = [name for name in repo.objects.packs.names() if repo.objects.packs.has_frames(name)]
+    content = repo.objects.packs.open(name).object(segment)
+    assert content is not None
+    repo.put(str(make_tree(tmp_path / "in1", {"part": bytes(content), "other": noise(MIB + 1, 3)})), "part")
+    before = repo.objects.packs.refresh()
+    repo.pack()
+    assert repo.objects.packs.refresh() == before and len(stored_files(repo)) == 1
+    assert out(repo, "part", tmp_path / "out") == snapshot(tmp_path / "in1")
