@@ -21,6 +21,7 @@ from artstore.store.reading import read_windows
 from artstore.store.refs import Refs
 from artstore.store.runs import Runs
 from artstore.store.transaction import Transaction
+from artstore.store.trash import trashed
 
 
 class Plan(NamedTuple):
@@ -240,12 +241,18 @@ def _rewrite(tx: Transaction, name: str, rows: list[Row], problems: list[str]) -
 
 
 def recheck_bad(objects: ObjectStore) -> None:
-    """Hash each object again that is noted as damaged. If it is right, remove the note: the fault was a passing one."""
-    for pack_name, digest in sorted(objects.damage.copies()):
+    """Hash each object again that is noted as damaged. If it is right, remove the note: the fault was a passing one.
+
+    The notes of a pack that is gone can go. While it is in the trash they stay, or it is brought back for what is
+    damaged in it.
+    """
+    copies = sorted(objects.damage.copies())
+    waiting = {path.rpartition("/")[2] for path in trashed(objects.storage)} if copies else set[str]()
+    for pack_name, digest in copies:
         try:
             right = objects.packs.open(pack_name).holds(digest)
         except FileNotFoundError:
-            right = True  # the pack is gone: so its note can go
+            right = f"{pack_name}.pack" not in waiting
         except (Damage, OSError):
             continue
         if right:

@@ -5,6 +5,8 @@ import os
 import random
 import shutil
 import struct
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -294,3 +296,26 @@ def test_a_blob_that_is_a_segment_of_another_needs_no_pack(repo: Repository, tmp
     repo.pack()
     assert repo.objects.packs.refresh() == before and len(stored_files(repo)) == 1
     assert out(repo, "part", tmp_path / "out") == snapshot(tmp_path / "in1")
+
+
+@pytest.mark.damaged
+def test_a_repair_that_was_killed_leaves_no_damaged_pack_that_gc_brings_back(
+    packed: Repository, tmp_path: Path
+) -> None:
+    """The pack was written anew without its damaged segment, and waits in the trash of the process that died."""
+    packed.get(packed.find("model:v0"), str(tmp_path / "in0"))
+    (name,) = [name for name in packed.objects.packs.names() if packed.objects.packs.has_frames(name)]
+    path = Path(packed.storage.path(pack_path(name)))
+    data = bytearray(path.read_bytes())
+    data[100_000] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(data)
+    packed.close()
+    killed = "from artstore.operations.upkeep.removal import Removal; Removal.finish = lambda *_, **__: os._exit(9)"
+    script = f"import os, sys; {killed}; from artstore.cli import main; sys.argv[1:] = ['fsck', '--repair']; main()"
+    ended = subprocess.run([sys.executable, "-c", script], env=os.environ | {"ARTSTORE_DIR": str(packed.root)})
+    assert ended.returncode == 9 and list((Path(packed.root) / "trash").rglob("*.pack"))
+    with Repository(str(packed.root)) as again:
+        again.gc(now=True)
+        assert not (Path(packed.root) / pack_path(name)).exists()
+        assert not [problem for problem in again.fsck(repair=True).problems if "v0" in problem]
