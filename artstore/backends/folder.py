@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from functools import cached_property, partial
 from typing import TypeVar
 
-from artstore.backends import files
+from artstore.backends import durability, files
 from artstore.backends.descriptors import RangeReader, read_at
 from artstore.backends.mounts import is_local
 from artstore.backends.naming import NO_LINKS, link_new
@@ -433,7 +433,7 @@ class FolderStorage:
                         todo.add(folder)
                         named[inside] = inode
             for folder in sorted(todo, key=len, reverse=True):
-                files.sync_folder(self.path(folder) if folder else self.root)
+                durability.sync_folder(self.path(folder) if folder else self.root)
             self._named.update(named)
 
     def is_young(self, folder: str) -> bool:

@@ -2,7 +2,8 @@
 
 import os
 
-from artstore.backends.files import remove_if_there, remove_tree, replace_file, sync_file, sync_folder
+from artstore.backends.durability import sync_file, sync_folder
+from artstore.backends.files import remove_if_there, remove_tree, replace_file
 
 _NAME = "reserve"
 _SIZE, _STEP = 192 << 10, 32 << 10

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from artstore.backends.files import check_private, open_regular, sync_file, sync_folder, write_fully
+from artstore.backends.durability import sync_file, sync_folder
+from artstore.backends.files import check_private, open_regular, write_fully
 from artstore.domain.digest import plain_digest
 from artstore.domain.names import printable
 from artstore.domain.redaction import redacted

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from artstore.backends.files import check_private, open_regular, remove_if_there, sync_folder, write_file
+from artstore.backends.durability import sync_folder
+from artstore.backends.files import check_private, open_regular, remove_if_there, write_file
 from artstore.backends.owner import this_process
 from artstore.domain.names import printable
 from artstore.domain.roles import Grant, Role, pattern_of

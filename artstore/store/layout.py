@@ -6,7 +6,8 @@ from typing import Any, Literal, NamedTuple
 
 from artstore.backends import owner as owners
 from artstore.backends.addresses import expanded, refuse_address
-from artstore.backends.files import remove_tree, sync_folder, write_file
+from artstore.backends.durability import sync_folder
+from artstore.backends.files import remove_tree, write_file
 from artstore.backends.mounts import is_local
 from artstore.backends.places import open_storage
 from artstore.backends.storage import FolderStorage, Readable, Storage, is_url

@@ -8,7 +8,8 @@ from typing import NamedTuple, Protocol, TypeVar
 from blake3 import blake3
 
 from artstore.backends.descriptors import CLOSED, OpenFile
-from artstore.backends.files import begin_writeback, closing_fd, sync_file, write_fully
+from artstore.backends.durability import begin_writeback, sync_file
+from artstore.backends.files import closing_fd, write_fully
 from artstore.domain.digest import (
     BLOB,
     PACKED_NAMES,

@@ -4,7 +4,8 @@ import os
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from artstore.backends.files import closing_fd, sync_file
+from artstore.backends.durability import sync_file
+from artstore.backends.files import closing_fd
 from artstore.backends.parallel import together
 from artstore.backends.storage import FolderStorage
 from artstore.domain.digest import from_hex, short

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Self
 
-from artstore.backends.files import WholeSync, closing_fd, copy_hashed, hash_file, remove_if_there, write_file
+from artstore.backends.durability import WholeSync
+from artstore.backends.files import closing_fd, copy_hashed, hash_file, remove_if_there, write_file
 from artstore.backends.owner import this_process
 from artstore.domain.codec import MAX_BYTES
 from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, ObjectKind, digest_of, short

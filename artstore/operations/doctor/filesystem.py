@@ -15,7 +15,7 @@ from contextlib import closing
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
-from artstore.backends import files
+from artstore.backends import durability
 from artstore.backends.confined import Confined
 from artstore.backends.files import clone, closing_fd, write_file
 from artstore.backends.naming import link_new, rename_new
@@ -157,7 +157,7 @@ class Syncing(NamedTuple):
     folder: float | None
     """None if a folder can't be synced"""
     whole: float | None
-    """of the whole file system with one call; None if `files.WholeSync` doesn't do that here"""
+    """of the whole file system with one call; None if `durability.WholeSync` doesn't do that here"""
 
     @property
     def small_save(self) -> float:
@@ -170,11 +170,11 @@ _REPEATS = 5
 
 def syncing(folder: str) -> Syncing:
     """Measure syncs of files, of the folder, and of the whole file system."""
-    with closing(files.WholeSync(folder)) as whole:
+    with closing(durability.WholeSync(folder)) as whole:
         each, folders, synced = [], [], True
         for number in range(_REPEATS):
             each.append(_seconds_of_sync(f"{folder}/synced{number}"))
-            seconds, synced = _timed(lambda: files.sync_folder(folder))
+            seconds, synced = _timed(lambda: durability.sync_folder(folder))
             folders.append(seconds)
         seconds, done = _timed(whole.run)
     return Syncing(statistics.median(each), statistics.median(folders) if synced else None, seconds if done else None)
@@ -183,7 +183,7 @@ def syncing(folder: str) -> Syncing:
 def _seconds_of_sync(path: str) -> float:
     with closing_fd(_opened(path)) as fd:
         os.write(fd, bytes(4096))
-        return _timed(lambda: files.sync_file(fd))[0]
+        return _timed(lambda: durability.sync_file(fd))[0]
 
 
 def _timed(call: Callable[[], T]) -> tuple[float, T]:
