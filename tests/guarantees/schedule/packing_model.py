@@ -6,8 +6,10 @@ the real code takes as one system call (or one listing). The real code's steps a
 (saver), mark.py and removal.py (collector).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
+
+from tests.guarantees.schedule.explorer import Actor, Explorer
 
 PACKS_ONCE = "packs are not listed again"
 NO_SECOND_LOOK = "the packer does not look again"
@@ -15,19 +17,6 @@ ONE_COPY = "the mark takes one copy's edges"
 MUTATIONS = (PACKS_ONCE, NO_SECOND_LOOK, ONE_COPY)
 
 FILE = "file"
-Memory = tuple[object, ...]
-
-
-class Actor(NamedTuple):
-    """Where an actor is in its program; `done` and `dead` ones take no more steps."""
-
-    role: str
-    at: str = "start"
-    memory: Memory = ()
-
-    @property
-    def running(self) -> bool:
-        return self.at not in ("start", "done", "dead")
 
 
 class World(NamedTuple):
@@ -56,14 +45,12 @@ def is_whole(stored: Iterable[str]) -> bool:
     return FILE in there or bool(segments & recipes) or any(name.startswith("whole") for name in there)
 
 
-class Model:
-    """Explores all states from a start; `mutation` leaves one safeguard out."""
-
+class Model(Explorer[World]):
     def __init__(self, roles: tuple[str, ...], stored: Iterable[str], mutation: str | None = None) -> None:
-        self.mutation = mutation
+        super().__init__(mutation)
         actors = tuple(Actor(role) for role in roles)
         self.start = World(frozenset(stored), frozenset(), frozenset({-1}), frozenset({-1}), True, actors)
-        self.programs: dict[str, Callable[[World, int, Actor], Step]] = {
+        self.programs = {
             "saver": self.saver,
             "packer": self.packer,
             "collector": self.collector,
@@ -71,42 +58,11 @@ class Model:
             "other's deleter": lambda world, me, actor: iter([self.move(world, me, "done", other=False)]),
         }
 
-    def explore(self) -> tuple[int, list[World]]:
-        """(states, those that violate what was promised)."""
-        seen, todo, bad = {self.start}, [self.start], []
-        while todo:
-            world = todo.pop()
-            if self.violates(world):
-                bad.append(world)
-                continue
-            for after in self.steps(world):
-                if after not in seen:
-                    seen.add(after)
-                    todo.append(after)
-        return len(seen), bad
+    def stored(self, world: World) -> frozenset[str]:
+        return world.stored
 
-    def violates(self, world: World) -> bool:
-        """Lost: a version is live that nobody can read, and nobody is at work on it. Or stranded: everybody ended as they
-        should, and what an acknowledged version needs is in the trash only."""
-        if is_whole(world.stored):
-            return False
-        if not is_whole([*world.stored, *(name for _, name in world.trash)]):
-            at_work = {me for me, actor in enumerate(world.actors) if actor.running}
-            return any(version not in at_work for version in world.live)
-        return all(actor.at in ("start", "done") for actor in world.actors) and bool(world.acked & world.live)
-
-    def steps(self, world: World) -> Step:
-        for me, actor in enumerate(world.actors):
-            if actor.at in ("done", "dead"):
-                continue
-            yield from self.programs[actor.role](world, me, actor)
-            if actor.running:
-                yield self.move(world, me, "dead")
-
-    def move(self, world: World, me: int, at: str, *memory: object, **changes: object) -> World:
-        actor = world.actors[me]._replace(at=at, memory=memory)
-        actors = (*world.actors[:me], actor, *world.actors[me + 1 :])
-        return world._replace(actors=actors, **changes)  # type: ignore[arg-type]
+    def is_readable(self, names: Iterable[str]) -> bool:
+        return is_whole(names)
 
     # -- a saver that relies on X, in whatever form it is --
 

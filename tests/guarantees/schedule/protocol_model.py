@@ -5,8 +5,10 @@ system call (or one listing); between any two steps every other actor may run, o
 are those of transaction.py (saver), removal.py (collector, merger) and merge.py (merger).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
+
+from tests.guarantees.schedule.explorer import Actor, Explorer
 
 NO_RECHECK = "saver does not look again"
 NO_SECOND_READ = "refs are not read a second time"
@@ -15,20 +17,6 @@ SHARED_TRASH = "all runs share one trash folder"
 MERGER_UNLINKS = "a merger unlinks at once"
 NOTED_FIRST = "the transactions that trash waits for are noted before the moves"
 MUTATIONS = (NO_RECHECK, NO_SECOND_READ, TRANSACTIONS_FIRST, SHARED_TRASH, MERGER_UNLINKS, NOTED_FIRST)
-
-Memory = tuple[object, ...]
-
-
-class Actor(NamedTuple):
-    """Where an actor is in its program; `done` and `dead` ones take no more steps."""
-
-    role: str
-    at: str = "start"
-    memory: Memory = ()
-
-    @property
-    def running(self) -> bool:
-        return self.at not in ("start", "done", "dead")
 
 
 class World(NamedTuple):
@@ -49,14 +37,12 @@ class World(NamedTuple):
 Step = Iterator[World]
 
 
-class Model:
-    """Explores all states from a start; `mutation` leaves one safeguard out."""
-
+class Model(Explorer[World]):
     def __init__(self, roles: tuple[str, ...], mutation: str | None = None) -> None:
-        self.mutation = mutation
+        super().__init__(mutation)
         actors = tuple(Actor(role) for role in roles)
         self.start = World(frozenset({"old"}), frozenset(), frozenset({-1}), frozenset({-1}), actors)
-        self.programs: dict[str, Callable[[World, int, Actor], Step]] = {
+        self.programs = {
             "saver": self.saver,
             "copier": self.saver,
             "heir": self.saver,
@@ -65,42 +51,15 @@ class Model:
             "merger": self.merger,
         }
 
-    def explore(self) -> tuple[int, list[World]]:
-        """(states, those that violate what was promised)."""
-        seen, todo, bad = {self.start}, [self.start], []
-        while todo:
-            world = todo.pop()
-            if self.violates(world):
-                bad.append(world)
-                continue
-            for after in self.steps(world):
-                if after not in seen:
-                    seen.add(after)
-                    todo.append(after)
-        return len(seen), bad
+    def stored(self, world: World) -> frozenset[str]:
+        return world.packs
 
-    def violates(self, world: World) -> bool:
-        """Lost: a version is live that nobody can read, and nobody is at work on it. Or stranded: everybody ended as they
-        should, and what an acknowledged version needs is in the trash only."""
-        if world.packs:
-            return False
-        if not world.trash:
-            at_work = {me for me, actor in enumerate(world.actors) if actor.running}
-            return any(version not in at_work for version in world.live)
-        return all(actor.at in ("start", "done") for actor in world.actors) and bool(world.acked & world.live)
+    def is_readable(self, names: Iterable[str]) -> bool:
+        """Every pack has X."""
+        return any(names)
 
-    def steps(self, world: World) -> Step:
-        for me, actor in enumerate(world.actors):
-            if actor.at in ("done", "dead"):
-                continue
-            yield from self.programs[actor.role](world, me, actor)
-            if actor.running:
-                yield self.move(world, me, "dead", noted=without(world.noted, me))
-
-    def move(self, world: World, me: int, at: str, *memory: object, **changes: object) -> World:
-        actor = world.actors[me]._replace(at=at, memory=memory)
-        actors = (*world.actors[:me], actor, *world.actors[me + 1 :])
-        return world._replace(actors=actors, **changes)  # type: ignore[arg-type]
+    def died(self, world: World, me: int) -> World:
+        return self.move(world, me, "dead", noted=without(world.noted, me))
 
     # -- a saver: with a source (saver), without (copier: cp, undelete), or over a live version's tree (heir) --
 
