@@ -12,9 +12,9 @@ from artstore.domain.digest import BLOB, RECIPE, Digest, short
 from artstore.domain.recipes import Segment, decode_recipe
 from artstore.errors import Damage, MissingObject, StorageError
 from artstore.store.packfile import open_pack
-from artstore.store.packs import LARGE, Pack, Row
+from artstore.store.packs import LARGE, Pack, PackReader, Row
 from artstore.store.packset import PackSet
-from artstore.store.segments import Copy, Packed, PackedContent, Reader
+from artstore.store.segments import Copy, Packed, PackedContent
 from artstore.store.verified import VerifiedNotes
 
 
@@ -123,7 +123,7 @@ class PackedBlobs:
 
     def open(self, packed: Packed) -> "PackedContent":
         """Open a blob for reading. Raises FileNotFoundError if one of its packs is gone."""
-        readers = dict[str, Reader]()
+        readers = dict[str, PackReader]()
         with self._lock:
             try:
                 for name in sorted(packed.packs):
@@ -159,7 +159,7 @@ class PackedBlobs:
 
     def _new_content(self, blob: Packed, staged: list[Pack], opened: ExitStack) -> PackedContent:
         """A blob with its segments in these packs, or stored, or in the trash. `opened` closes what is read."""
-        readers: dict[str, Reader] = {pack.name: (pack.read_range, lambda: None) for pack in staged}
+        readers: dict[str, PackReader] = {pack.name: (pack.read_range, lambda: None) for pack in staged}
         places: dict[Digest, tuple[str, Row]] = {}
         for segment in blob.segments:
             if segment.digest in places:

@@ -47,6 +47,9 @@ _AHEAD = 1 << 20
 _FLUSH = 512  # objects gathered for one writev: below IOV_MAX (1,024), and 2 MiB of 4 KiB files
 _FLUSH_BYTES = 4 << 20
 
+PackReader = tuple[Callable[[int, int], bytes], Callable[[], None]]
+"""Reads some bytes of a pack at an offset; closes it."""
+
 _Bytes = TypeVar("_Bytes", bytes, memoryview)
 
 

@@ -14,7 +14,7 @@ from artstore.store import index
 from artstore.store.damage import DamageNotes
 from artstore.store.index import Index
 from artstore.store.packfile import known_index, open_pack, pack_with
-from artstore.store.packs import FRAMES_MAGIC, MERGE_BELOW, Pack, PackIndex, Row
+from artstore.store.packs import FRAMES_MAGIC, MERGE_BELOW, Pack, PackIndex, PackReader, Row
 from artstore.store.paths import PACKS, pack_path
 from artstore.store.trash import trashed
 
@@ -160,7 +160,7 @@ class PackSet:
                     return True
         return False
 
-    def reader(self, name: str) -> tuple[Callable[[int, int], bytes], Callable[[], None]]:
+    def reader(self, name: str) -> PackReader:
         """A way to read a pack that stays open, also when a collector removes it: (read, close).
 
         Raises FileNotFoundError if it is gone already, also from the trash.

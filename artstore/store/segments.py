@@ -14,15 +14,12 @@ from artstore.domain.digest import Digest, plain_digest, short
 from artstore.domain.recipes import Segment
 from artstore.errors import DamagedObject, storage_error, translated
 from artstore.store.content import HEAL
-from artstore.store.packs import Row
+from artstore.store.packs import PackReader, Row
 from artstore.store.verified import VerifiedNotes
 
 _AHEAD = 4
 """Segments that are read and decoded at once, while the ones before them are written."""
 _THREADS = 2
-
-Reader = tuple[Callable[[int, int], bytes], Callable[[], None]]
-"""Reads some bytes of a pack at an offset; closes it."""
 
 
 class Copy(NamedTuple):
@@ -30,7 +27,7 @@ class Copy(NamedTuple):
 
     pack: str
     row: Row
-    reader: Reader
+    reader: PackReader
 
 
 class Packed(NamedTuple):
@@ -66,7 +63,7 @@ class PackedContent:
     def __init__(
         self,
         packed: Packed,
-        readers: dict[str, Reader],
+        readers: dict[str, PackReader],
         notes: VerifiedNotes,
         note_damage: Callable[[str, Digest], None] = lambda pack, digest: None,
         another: Callable[[Segment], Copy | None] = lambda segment: None,
