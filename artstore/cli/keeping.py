@@ -152,15 +152,19 @@ def _print_collected(result: "Collected", dry_run: bool) -> None:
     how_much = "not all" if result.freed_bytes > 0 else "nothing"
     for name in result.waits_for:
         click.echo(f"{how_much} was freed, because of open work: {_at_work(name)}")
-    for problem in result.problems:
+    _print_problems(result.problems, "pack", "collected", "; the next gc tries again")
+
+
+def _print_problems(problems: tuple[str, ...], noun: str, done: str, more: str = "") -> None:
+    for problem in problems:
         click.echo(f"problem: {problem}")
-    if result.problems:
-        click.echo(f"error: {count(len(result.problems), 'pack')} could not be collected", err=True)
-        click.echo("hint: `artstore fsck` shows details; the next gc tries again", err=True)
+    if problems:
+        click.echo(f"error: {count(len(problems), noun)} could not be {done}", err=True)
+        click.echo(f"hint: `artstore fsck` shows details{more}", err=True)
 
 
 @click.command("pack")
-@click.option("-n", "--dry-run", is_flag=True, help="Show about what would be saved; change nothing.")
+@click.option("-n", "--dry-run", is_flag=True, help="Estimate what would be saved; change nothing.")
 @remote_argument
 @json_option
 @click.pass_context
@@ -188,16 +192,13 @@ def _print_packed(result: "Packing", dry_run: bool) -> None:
         what = f"{'would pack' if dry_run else 'packed'} {count(result.blobs, 'large file')}"
         click.echo(f"{what}: {sizes} {human(result.stored_bytes)} {'' if dry_run else 'now'}".rstrip())
     if result.linked:
-        click.echo(f"{count(result.linked, 'large file')} {'is' if result.linked == 1 else 'are'} linked to, and stays")
+        linked = "is linked to, and stays" if result.linked == 1 else "are linked to, and stay"
+        click.echo(f"{count(result.linked, 'large file')} {linked}")
     if result.trashed_bytes:
         click.echo(f"{human(result.trashed_bytes)} of plain files wait in the trash; `artstore gc` frees them later")
     for name in result.waits_for:
         click.echo(f"they wait because of open work: {_at_work(name)}")
-    for problem in result.problems:
-        click.echo(f"problem: {problem}")
-    if result.problems:
-        click.echo(f"error: {count(len(result.problems), 'large file')} could not be packed", err=True)
-        click.echo("hint: `artstore fsck` shows details", err=True)
+    _print_problems(result.problems, "large file", "packed")
 
 
 def _exact(size: int) -> str:
