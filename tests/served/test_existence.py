@@ -11,8 +11,8 @@ from artstore.domain.digest import BLOB, digest_of
 from artstore.domain.roles import Role
 from artstore.repository import Repository
 from tests.support.folders import make_tree
-from tests.support.matrix import ALL, BIG, REQUESTS, SECRET, Known, name_of, prefix_of, two_projects
-from tests.support.served import Asking, Server, serving
+from tests.support.matrix import ALL, BIG, REQUESTS, SECRET, Known, name_of, prefix_of
+from tests.support.served import Asking, Server
 from tests.support.team import Team, Visitor
 
 PAGES = [
@@ -56,14 +56,6 @@ def _timeless(headers: Any) -> list[tuple[str, str]]:
 def _undated(page: bytes) -> bytes:
     """A page without words that go by the clock."""
     return re.sub(rb"\d+ (second|minute)s? ago|just now", b"now", page)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("existence")
-    two_projects(folder)
-    with serving(folder) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

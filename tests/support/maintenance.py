@@ -17,6 +17,7 @@ from artstore.operations.upkeep.collect import (
 from artstore.operations.upkeep.mark import Marks
 from artstore.progress import Monitor
 from artstore.repository import Repository
+from artstore.store.packs import FRAMES_MAGIC
 from artstore.store.paths import pack_path
 from tests.support.folders import make_tree
 from tests.support.forge import Forger
@@ -39,6 +40,16 @@ def pack(repo: Repository, *contents: bytes, age: float = 0.0) -> str:
 
 def put(repo: Repository, tmp_path: Path, name: str, files: dict[str, str | bytes | None], **more: Any) -> None:
     repo.put(str(make_tree(tmp_path / "src" / os.urandom(4).hex(), files)), name, **more)
+
+
+def spoil_packed(root: Path, at: int) -> Path:
+    """Flip a bit at an offset of the only pack of frames. Its path."""
+    (path,) = [path for path in (root / "objects/packs").iterdir() if path.read_bytes()[:8] == FRAMES_MAGIC]
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(data)
+    return path
 
 
 def packs(repo: Repository) -> set[str]:

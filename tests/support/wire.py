@@ -5,9 +5,10 @@ import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any, TypeVar
 
+Server = TypeVar("Server", bound=socketserver.TCPServer)
 Raw = Callable[[socket.socket], object]
 """What writes an answer: bytes of whatever kind, until the client has gone."""
 
@@ -68,8 +69,9 @@ def raw(*pieces: bytes, pause: float = 0, forever: bytes = b"", closes: bool = T
 
 
 @contextmanager
-def wire() -> Iterator[Wire]:
-    with Wire() as server:
+def answering(server: Server) -> Iterator[Server]:
+    """The server answers in a thread of its own until the end of the block, and is closed then."""
+    with server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:
@@ -77,6 +79,10 @@ def wire() -> Iterator[Wire]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def wire() -> AbstractContextManager[Wire]:
+    return answering(Wire())
 
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\n"

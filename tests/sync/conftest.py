@@ -11,6 +11,7 @@ import artstore
 from artstore.repository import Repository
 from tests.support.checks import check
 from tests.support.exchange import Place
+from tests.support.servers import SeaweedFS
 
 
 @pytest.fixture
@@ -64,3 +65,11 @@ def in_anna(anna: Repository, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     monkeypatch.chdir(folder)
     yield folder
     artstore.finish()
+
+
+@pytest.fixture
+def bucket_url(server: SeaweedFS, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of a new place in a bucket, whose credentials are in the environment."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", server.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", server.secret_key)
+    return f"s3://{server.bucket}/{os.urandom(8).hex()}?endpoint={server.endpoint}&region={server.region}"

@@ -24,8 +24,8 @@ from artstore.view import view_of
 from tests.support.checks import check
 from tests.support.commands import environment
 from tests.support.exchange import cloned, got, put, says
+from tests.support.maintenance import spoil_packed
 from tests.support.served import serving
-from tests.support.servers import SeaweedFS
 
 MIB = 1 << 20
 
@@ -112,21 +112,16 @@ def test_a_bundle_of_what_is_packed_is_whole(packed: Repository, tmp_path: Path)
     check(tmp_path / "far/.artifacts")
 
 
-def test_a_bucket_can_be_packed_and_collected(
-    anna: Repository, server: SeaweedFS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", server.access_key)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", server.secret_key)
-    url = f"s3://{server.bucket}/{os.urandom(8).hex()}?endpoint={server.endpoint}&region={server.region}"
-    anna.remotes.add("bucket", url, make=True)
+def test_a_bucket_can_be_packed_and_collected(anna: Repository, bucket_url: str, tmp_path: Path) -> None:
+    anna.remotes.add("bucket", bucket_url, make=True)
     put(anna, "a", FILES)
     put(anna, "a", NEXT)
     anna.push("bucket")
-    with view_of(url, None, writing=True) as bucket:
+    with view_of(bucket_url, None, writing=True) as bucket:
         assert bucket.pack().blobs == 2
         assert not bucket.fsck().problems
         bucket.gc(now=True)
-    with cloned(tmp_path, url) as clone:
+    with cloned(tmp_path, bucket_url) as clone:
         for spec in ("a:v0", "a:v1"):
             assert got(clone, spec) == got(anna, spec)
     check(tmp_path / "clone/.artifacts")
@@ -258,12 +253,7 @@ def test_a_recipe_of_others_that_is_wrong_is_refused(
 @pytest.mark.damaged
 def test_a_segment_that_is_damaged_here_is_not_pushed(packed: Repository, nas: Path, tmp_path: Path) -> None:
     damaged = Path(shutil.copytree(tmp_path / "anna", tmp_path / "damaged")) / ".artifacts"
-    (name,) = [name for name in packed.objects.packs.names() if packed.objects.packs.open(name).index.has_frames]
-    path = damaged / pack_path(name)
-    data = bytearray(path.read_bytes())
-    data[100_000] ^= 1
-    path.chmod(0o644)
-    path.write_bytes(data)
+    spoil_packed(damaged, 100_000)
     with Repository(str(damaged)) as again:
         with pytest.raises(DamagedObject, match="segment"):
             again.push().whole()

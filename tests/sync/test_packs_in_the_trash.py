@@ -18,7 +18,6 @@ from artstore.view import view_of
 from tests.support.exchange import BIG, FILES, cloned, got, only, put, says
 from tests.support.folders import make_tree, snapshot
 from tests.support.maintenance import DAY, dead_owner, gc
-from tests.support.servers import SeaweedFS
 
 
 def trash_all(root: Path) -> Path:
@@ -60,26 +59,21 @@ def test_a_gc_within_the_grace_period_puts_back_what_live_versions_need(anna: Re
     assert got(anna, "a") == snapshot(make_tree(tmp_path / "same", FILES))
 
 
-def test_a_gc_of_a_bucket_puts_back_what_a_killed_one_took(
-    anna: Repository, server: SeaweedFS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", server.access_key)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", server.secret_key)
-    url = f"s3://{server.bucket}/{os.urandom(8).hex()}?endpoint={server.endpoint}&region={server.region}"
-    anna.remotes.add("bucket", url, make=True)
+def test_a_gc_of_a_bucket_puts_back_what_a_killed_one_took(anna: Repository, bucket_url: str, tmp_path: Path) -> None:
+    anna.remotes.add("bucket", bucket_url, make=True)
     put(anna, "a", FILES)
     anna.push("bucket")
-    with view_of(url, None, writing=True) as bucket:
+    with view_of(bucket_url, None, writing=True) as bucket:
         removal = Removal(bucket.objects, "gc")
         for name in bucket.objects.packs.refresh():
             assert removal.take_pack(name)
         for digest, _ in bucket.objects.large.files():
             assert removal.take_blob(digest)
         removal.abandon()
-    with view_of(url, None, writing=True) as bucket:
+    with view_of(bucket_url, None, writing=True) as bucket:
         assert collect(bucket.objects, bucket.refs, bucket.runs, grace=7 * DAY, monitor=Monitor()).freed_bytes == 0
         assert trashed(bucket.storage) == []
-    with cloned(tmp_path, url) as clone:
+    with cloned(tmp_path, bucket_url) as clone:
         assert got(clone, "a") == snapshot(make_tree(tmp_path / "same", FILES))
 
 

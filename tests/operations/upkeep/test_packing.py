@@ -19,9 +19,9 @@ from artstore.operations.upkeep import packing
 from artstore.repository import Repository
 from artstore.store.framed import FRAME
 from artstore.store.packs import FOOTER, ROW
-from artstore.store.paths import blob_path, pack_path
+from artstore.store.paths import blob_path
 from tests.support.folders import make_tree, snapshot
-from tests.support.maintenance import gc
+from tests.support.maintenance import gc, spoil_packed
 
 MIB = 1 << 20
 
@@ -192,12 +192,7 @@ def test_gc_frees_the_file_of_what_is_packed_too(packed: Repository, tmp_path: P
 @pytest.mark.damaged
 def test_a_damaged_segment_is_told_and_repaired_from_the_folder(packed: Repository, tmp_path: Path) -> None:
     packed.get(packed.find("model:v0"), str(tmp_path / "in0"))  # a checkout from which it can be repaired
-    (name,) = [name for name in packed.objects.packs.names() if packed.objects.packs.open(name).index.has_frames]
-    path = Path(packed.storage.path(pack_path(name)))
-    data = bytearray(path.read_bytes())
-    data[100_000] ^= 1
-    path.chmod(0o644)
-    path.write_bytes(data)
+    spoil_packed(Path(packed.root), 100_000)
     packed.close()
     with Repository(str(packed.root)) as again:
         with pytest.raises(DamagedObject, match="segment"):
@@ -249,12 +244,7 @@ def test_a_pack_whose_index_is_damaged_still_gives_back_what_its_right_rows_name
     repo.pack()
     shutil.rmtree(tmp_path / "0")
     shutil.rmtree(tmp_path / "1")
-    (name,) = [name for name in repo.objects.packs.names() if repo.objects.packs.open(name).index.has_frames]
-    path = Path(repo.storage.path(pack_path(name)))
-    data = bytearray(path.read_bytes())
-    data[-FOOTER.size - 2 * FRAME.size - ROW.size] ^= 1  # the digest of the last row
-    path.chmod(0o644)
-    path.write_bytes(data)
+    spoil_packed(Path(repo.root), -FOOTER.size - 2 * FRAME.size - ROW.size)  # the digest of the last row
     repo.close()
     with Repository(str(repo.root)) as again:
         problems = again.fsck(repair=True).problems
@@ -304,12 +294,7 @@ def test_a_repair_that_was_killed_leaves_no_damaged_pack_that_gc_brings_back(
 ) -> None:
     """The pack was written anew without its damaged segment, and waits in the trash of the process that died."""
     packed.get(packed.find("model:v0"), str(tmp_path / "in0"))
-    (name,) = [name for name in packed.objects.packs.names() if packed.objects.packs.has_frames(name)]
-    path = Path(packed.storage.path(pack_path(name)))
-    data = bytearray(path.read_bytes())
-    data[100_000] ^= 1
-    path.chmod(0o644)
-    path.write_bytes(data)
+    path = spoil_packed(Path(packed.root), 100_000)
     packed.close()
     killed = "from artstore.operations.upkeep.removal import Removal; Removal.finish = lambda *_, **__: os._exit(9)"
     script = f"import os, sys; {killed}; from artstore.cli import main; sys.argv[1:] = ['fsck', '--repair']; main()"
@@ -317,5 +302,5 @@ def test_a_repair_that_was_killed_leaves_no_damaged_pack_that_gc_brings_back(
     assert ended.returncode == 9 and list((Path(packed.root) / "trash").rglob("*.pack"))
     with Repository(str(packed.root)) as again:
         again.gc(now=True)
-        assert not (Path(packed.root) / pack_path(name)).exists()
+        assert not path.exists()
         assert not [problem for problem in again.fsck(repair=True).problems if "v0" in problem]

@@ -3,9 +3,8 @@
 import json
 import resource
 import socketserver
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from artstore.store.layout import new_format
 from artstore.store.packs import LARGE
 from artstore.view import view_of
 from tests.support.commands import Cli
+from tests.support.wire import answering
 
 Answer = tuple[int, str, bytes]
 """Status, content type (or, of a redirect, the location) and body."""
@@ -78,16 +78,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing is printed."""
 
 
-@contextmanager
-def imposter() -> Iterator[Imposter]:
-    with Imposter() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+def imposter() -> AbstractContextManager[Imposter]:
+    return answering(Imposter())
 
 
 @pytest.fixture
