@@ -49,7 +49,7 @@ ALLOWED = {
     ("server.seen", "tempfile"): "the folder for temporary files, whose free space is looked at",
     ("cli", "importlib"): "families of commands, from a table in the same file",
     ("operations.doctor.filesystem", "subprocess"): "a second process of our own, which asks for a lock",
-    ("backends.files", "ctypes"): "syncfs of the C library",
+    ("backends.durability", "ctypes"): "syncfs of the C library",
     ("backends.naming", "ctypes"): "renameat2 of the C library",
     (
         "operations.automation.firing",
