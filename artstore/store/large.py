@@ -63,12 +63,17 @@ class LargeBlobs:
     def readable(self, digests: Set[Digest]) -> dict[Digest, int]:
         """The size in bytes of each of these blobs that can be read: it is in objects/, or waits in the trash."""
         found = self.sizes(list(digests))
+        if len(found) == len(digests):
+            return found
         absent = {digest.hex(): digest for digest in digests - found.keys()}
-        waiting = trashed(self._storage) if absent else []
+        waiting = trashed(self._storage)
         for path in waiting:
             digest = absent.get(path.rpartition("/")[2])
             if digest is not None and (size := self._storage.size(path)) is not None:
                 found[digest] = size
+        if digests - found.keys():  # one may have been given back, or packed, since it was looked for in objects/
+            self._packs.refresh()
+            found |= self.sizes(list(digests - found.keys()))
         if any(path.endswith(".pack") for path in waiting):
             packed = (self.packed.find_anywhere(digest) for digest in digests - found.keys())
             found |= {blob.digest: blob.size for blob in packed if blob is not None}
@@ -148,23 +153,31 @@ class LargeBlobs:
 
     def open(self, digest: Digest, size: int) -> Content:
         """Open a large blob with the right size, not hashed. Raises MissingObject or DamagedObject."""
-        for _ in range(_LOOKS):
-            try:
-                content = self._opened(digest)
-            except FileNotFoundError:
-                continue  # a pack was merged or collected between two look-ups
-            if content is None:
-                break
-            if content.size == size:
-                return content
-            with content:
-                content.refuse_size(size)
+        if (content := self._look_for(digest)) is not None:
+            if content.size != size:
+                with content:
+                    content.refuse_size(size)
+            return content
         if any(name.startswith(digest.hex() + ".") for name in self._storage.names("bad")):
             raise DamagedObject(f"blob {short(digest)} is damaged, and was set aside in bad/", hint=HEAL)
         raise self._missing(digest)
 
-    def _opened(self, digest: Digest) -> FileContent | PackedContent | None:
-        """A large blob, whatever its size is, or None. Whoever moves it stores it elsewhere first, or in the trash."""
+    def _look_for(self, digest: Digest) -> FileContent | PackedContent | None:
+        """Open a large blob, whatever its size is. None if it is nowhere.
+
+        Whoever moves it stores it elsewhere first, or in the trash. It may be moved between two looks: then it is
+        looked for again.
+        """
+        for _ in range(_LOOKS):
+            try:
+                if (content := self._found(digest)) is not None:
+                    return content
+            except FileNotFoundError:
+                continue  # one of its packs is gone since it was found
+        return None
+
+    def _found(self, digest: Digest) -> FileContent | PackedContent | None:
+        """A large blob, if it is where one look finds it. Raises FileNotFoundError if a pack with it is gone since."""
         if (file := self._file(digest, blob_path(digest))) is not None:
             return file
         if (packed := self._in_packs(digest)) is not None:
@@ -192,24 +205,28 @@ class LargeBlobs:
         Any thread may call this.
         """
         path = blob_path(digest) if there is not None else self.find(digest)
-        actual = there if there is not None else self._storage.size(path) if path is not None else None
-        if actual not in (size, None):
+        for _ in range(_LOOKS):
+            try:
+                if path is not None:
+                    self._compare_size(path, digest, size, there)
+                    return self._storage.copy_out(path, target, advance)
+                if (packed := self.packed.find_anywhere(digest)) is None:
+                    break
+                with self.packed.open(packed) as content:
+                    content.copy_to(target, advance)
+                return digest, packed.size
+            except FileNotFoundError:  # it was moved since it was found
+                path, there = self.find(digest), None
+        raise self._missing(digest)
+
+    def _compare_size(self, path: str, digest: Digest, size: int, known: int | None) -> None:
+        """Raises DamagedObject for another size than that recorded, FileNotFoundError if the file is gone."""
+        actual = known if known is not None else self._storage.size(path)
+        if actual is None:
+            raise FileNotFoundError(path)
+        if actual != size:
             where = printable(self._storage.root)
             raise DamagedObject(f"blob {short(digest)} in {where} has {actual} bytes instead of {size}", hint=HEAL)
-        try:
-            if path is not None and actual is not None:
-                return self._storage.copy_out(path, target, advance)
-        except FileNotFoundError:
-            pass  # it is in packs, or was collected
-        packed = self.packed.find_anywhere(digest)
-        if packed is None:
-            raise self._missing(digest)
-        try:
-            with self.packed.open(packed) as content:
-                content.copy_to(target, advance)
-        except FileNotFoundError as error:
-            raise self._missing(digest) from error
-        return digest, packed.size
 
     def _missing(self, digest: Digest) -> MissingObject:
         return MissingObject(f"blob {short(digest)} is missing from {printable(self._storage.root)}", hint=HEAL)
@@ -219,11 +236,10 @@ class LargeBlobs:
         with self.open(digest, size) as content:
             content.check()
 
-    def read(self, digest: Digest) -> bytes:
-        """The bytes of a large blob, checked. Raises MissingObject or DamagedObject."""
-        content = self._opened(digest)
-        if content is None:
-            raise self._missing(digest)
+    def read(self, digest: Digest) -> bytes | None:
+        """The bytes of a large blob, checked. None if it is nowhere. Raises DamagedObject."""
+        if (content := self._look_for(digest)) is None:
+            return None
         with content:
             content.verify()
             return content.read(0, content.size)

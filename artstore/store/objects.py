@@ -96,8 +96,12 @@ class ObjectStore:
 
         For readers. A save can't rely on an object in the trash.
         """
-        stored = self.sizes(digests)
-        return stored | self.packs.sizes_in_trash(digests - stored.keys())
+        found = self.sizes(digests)
+        found |= self.packs.sizes_in_trash(digests - found.keys())
+        if absent := digests - found.keys():  # one may have been given back, or merged, since it was looked for
+            self.packs.refresh()
+            found |= self.sizes(absent)
+        return found
 
     def worth_asking(self, digests: Set[Digest]) -> Set[Digest]:
         """Those of these small objects that can probably be read."""
@@ -184,8 +188,8 @@ class ObjectStore:
         if damaged or self._damage.of(digest):
             where = f" in pack {min(damaged)[:12]}" if damaged else ""
             raise DamagedObject(f"{what}{where} is damaged", hint=HEAL)
-        if kind == BLOB and digest in self.large.readable({digest}):
-            return self.large.read(digest)
+        if kind == BLOB and (data := self.large.read(digest)) is not None:
+            return data
         if self._damage.broken:
             pack_name = min(self._damage.broken)[:12]
             raise DamagedObject(

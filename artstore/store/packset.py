@@ -165,13 +165,19 @@ class PackSet:
 
         Raises FileNotFoundError if it is gone already, also from the trash.
         """
-        for path in (pack_path(name), *(path for path in trashed(self._storage) if path.endswith(f"/{name}.pack"))):
+        for path in self._places_of(name):
             try:
                 _, read, close = self._storage.reader(path)
                 return read, close
             except FileNotFoundError:
                 continue
         raise FileNotFoundError(pack_path(name))
+
+    def _places_of(self, name: str) -> Iterator[str]:
+        """The paths where a pack may be: in objects/, in the trash, and in objects/ if it was given back meanwhile."""
+        yield pack_path(name)
+        yield from (path for path in trashed(self._storage) if path.endswith(f"/{name}.pack"))
+        yield pack_path(name)
 
     def note_damage(self, name: str, digest: Digest) -> None:
         """Note that the copy of an object in a pack is damaged."""

@@ -31,14 +31,28 @@ def publish_all(objects: ObjectStore, targets: dict[str, str], sent: Callable[[i
 
 def _publish_one(objects: ObjectStore, sent: Callable[[int], None], target: tuple[str, str]) -> None:
     storage, (path, staged) = objects.storage, target
-    if storage.publish(staged, path, sent):
-        return
-    if path.endswith(".pack") or storage.size(path) == os.stat(staged).st_size:
-        return  # another process has stored the same content meanwhile
-    digest = from_hex(path.rpartition("/")[2])
+    while not storage.publish(staged, path, sent):
+        there = storage.size(path)
+        if path.endswith(".pack") or there == os.stat(staged).st_size:
+            return  # another process has stored the same content meanwhile
+        if there is not None:
+            _set_damaged_aside(objects, path)
+
+
+def _set_damaged_aside(objects: ObjectStore, path: str) -> None:
+    """Move a stored blob of a wrong size into bad/. Does nothing if it is gone. Raises DamagedObject if it stays."""
+    storage, digest = objects.storage, from_hex(path.rpartition("/")[2])
     assert isinstance(storage, FolderStorage), "a bucket gives each copy a name of its own"
-    objects.large.set_aside(digest, storage.stat(path))
-    if not storage.publish(staged, path):
+    try:
+        seen = storage.stat(path)
+    except FileNotFoundError:
+        return
+    objects.large.set_aside(digest, seen)
+    try:
+        stays = os.path.samestat(storage.stat(path), seen)
+    except FileNotFoundError:
+        return
+    if stays:
         hint = f"move {printable(storage.path(path))} away"
         raise DamagedObject(f"blob {short(digest)} is damaged and can't be replaced", hint=hint)
 
