@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # each is loaded when it is called, so that a command only lo
     from artstore.operations.upkeep.fsck import Report
     from artstore.operations.upkeep.packing import Packing
     from artstore.operations.upkeep.repair import Elsewhere
-    from artstore.operations.upkeep.usage import Usage
+    from artstore.operations.upkeep.usage import Usage, VersionUsage
 
 
 class View(Looking):
@@ -254,6 +254,20 @@ class View(Looking):
         from artstore.operations.upkeep.usage import usage
 
         return usage(self.store.maintained(), self.collections(damaged=damaged), self.runs, damaged)
+
+    def usage_of(self, found: Version, *, monitor: Monitor | None = None) -> VersionUsage:
+        """Measure the disk use of a version: what it takes, and what of that others have too.
+
+        Cost: the trees of all versions are read, each once. Raises Damage if one can't be read.
+
+        >>> saved = repository.put("dataset", "data")
+        >>> repository.usage_of(repository.find("data")).shared_bytes
+        0
+        """
+        from artstore.operations.upkeep.usage import usage_of
+
+        objects = self.store.maintained()
+        return usage_of(objects, self.refs, self.runs, found.state.path.folder, found.version, monitor or Monitor())
 
 
 def view_of(place: str, here: FolderStorage | None, *, writing: bool = False, given: bool = True) -> View:

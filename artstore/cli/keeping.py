@@ -328,8 +328,9 @@ def prune_command(specs: tuple[str, ...], rules: tuple[str, ...], force: bool, d
 def du_command(place: str | None, as_json: bool) -> None:
     """Show disk use, here or at a remote.
 
-    A link counts as a version with its files. Runs are counted if they logged steps or files, also deleted ones whose
-    data `gc` hasn't freed yet; `runs ls` lists the others too.
+    A link counts as a version with its files; `show --disk` says what one version takes. Packed files are in the packs:
+    `pack` stored them smaller. Runs are counted if they logged steps or files, also deleted ones whose data `gc` hasn't
+    freed yet; `runs ls` lists the others too.
     """
     damaged: list[Damage] = []
     with open_view(place) as repository:
@@ -354,5 +355,10 @@ def _print_usage(usage: "Usage") -> None:
     table(rows, ("WHERE", "SIZE", "WHAT"), right=(1,))
     held = f"{human(usage.version_bytes)} of files stored in {human(usage.stored_bytes)}"
     click.echo(f"{count(usage.versions, 'version')}: {held}")
+    if usage.packed_bytes:
+        plain = usage.packed_bytes + usage.saved_bytes
+        click.echo(
+            f"packed: {human(plain)} of files stored in {human(usage.packed_bytes)}, {human(usage.saved_bytes)} saved"
+        )
     if usage.histories:
         click.echo(f"{count(usage.histories, 'run')} with histories or files: {human(usage.history_bytes)}")

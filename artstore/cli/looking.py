@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from artstore.api.progress.bar import Bar
 from artstore.api.tables.naming import is_group, is_table, with_suffixes
 from artstore.cli import output
 from artstore.cli.arguments import SPEC, home_of, is_project, nothing_matches, of_type
@@ -267,17 +268,24 @@ def _entry(path: str, entry: Entry, extras: Extras) -> dict[str, Any]:
 
 @click.command("show")
 @click.argument("spec", type=SPEC)
+@click.option("--disk", is_flag=True, help="Show the disk use too, for which the folders of all versions are read.")
 @from_option
 @json_option
-def show_command(spec: str, place: str | None, as_json: bool) -> None:
-    """Show everything about one version."""
+def show_command(spec: str, disk: bool, place: str | None, as_json: bool) -> None:
+    """Show everything about one version.
+
+    With --disk, also what its files take as they are stored: what other versions or runs have too is shared; the rest
+    is its own, and can be freed once it is deleted.
+    """
     from artstore.operations.finding.catalog import decoded_run
 
-    with open_view(place) as repository:
+    with Bar() as bar, open_view(place) as repository:
         found = repository.find(spec)
         value = _version(repository, found.state, found.version, found.state.aliases_of(found.id))
         users = repository.catalog(damaged=[]).users_of(found.id)
         value["used_by"] = [decoded_run(row).path for row in users]
+        if disk:
+            value |= repository.usage_of(found, monitor=bar).as_dict()
     if as_json:
         print_json(value)
         return
@@ -290,6 +298,7 @@ def show_command(spec: str, place: str | None, as_json: bool) -> None:
         "digest": value["digest"],
         "id": value["id"],
         "size": f"{human(value['size'])} in {count(value['files'], 'file')}",
+        "on disk": _on_disk(value) if disk else "",
         "saved": " ".join(filter(None, (value["created"], "" if value["source"] else claimed))),
         "linked": claimed if value["source"] else "",
         "author": value["author"] or "",
@@ -303,6 +312,11 @@ def show_command(spec: str, place: str | None, as_json: bool) -> None:
         "metadata": json.dumps(value["metadata"], indent=2, ensure_ascii=False) if value["metadata"] else "",
     }
     output.fields(lines, 12)
+
+
+def _on_disk(value: dict[str, Any]) -> str:
+    shared, own = human(value["shared_bytes"]), human(value["own_bytes"])
+    return f"{human(value['disk_bytes'])}: {shared} shared, {own} its own"
 
 
 def _parent(state: State, id: str) -> str:

@@ -30,7 +30,8 @@ from artstore.domain.wording import human
 from artstore.errors import Damage, DamagedLog, InvalidValue, NoEntry, NotFound, Refused
 from artstore.operations.changing.retention import Kept
 from artstore.operations.finding.lookup import Home, Lookup, Version
-from artstore.operations.upkeep.usage import Usage
+from artstore.operations.upkeep.usage import Usage, VersionUsage
+from artstore.progress import Monitor
 from artstore.server.access import Access, log_place
 from artstore.server.space import check_space
 from artstore.server.summaries import Caches, SeenCatalog
@@ -382,11 +383,22 @@ class Seen(View):
 
     def usage(self, *, damaged: list[Damage] | None = None) -> Usage:
         """The disk use of all. Raises Refused unless all is seen."""
-        if not self._sight.access.sees_all:
-            raise Refused("only those who see the whole repository see what it takes")
+        self._sees_use()
         from artstore.operations.upkeep.usage import usage
 
         return usage(self._all.objects, self.collections(damaged=damaged), self._all.runs, damaged)
+
+    def usage_of(self, found: Version, *, monitor: Monitor | None = None) -> VersionUsage:
+        """The disk use of a version. Raises Refused unless all is seen."""
+        self._sees_use()
+        from artstore.operations.upkeep.usage import usage_of
+
+        monitor, folder = monitor or Monitor(), found.state.path.folder
+        return usage_of(self._all.objects, self._all.refs, self._all.runs, folder, found.version, monitor)
+
+    def _sees_use(self) -> None:
+        if not self._sight.access.sees_all:
+            raise Refused("only those who see the whole repository see what it takes")
 
     def kept(self, text: str) -> Kept:
         """The rule of a collection. What it would delete isn't looked up: it also depends on what others don't see."""

@@ -47,6 +47,11 @@ class FramedRow(Row):
         return self._size
 
     @property
+    def stored_bytes(self) -> int:
+        """Bytes that it takes in its pack: its part of the frame."""
+        return self.frame.stored * self._size // max(self.frame.raw, 1)
+
+    @property
     def end(self) -> int:
         """Where the object ends in the frame."""
         return self.place + self._size

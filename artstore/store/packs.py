@@ -72,6 +72,11 @@ class Row(NamedTuple):
         return self.length
 
     @property
+    def stored_bytes(self) -> int:
+        """Bytes that the object takes in its pack."""
+        return self.length
+
+    @property
     def is_small(self) -> bool:
         """Whether it is an object of its own, and no part of how a large blob is stored."""
         return self.kind != RECIPE and (self.kind != BLOB or self.size < LARGE)

@@ -225,10 +225,12 @@ def _address(repository: Repository, graph: Graph, node: Node) -> str | None:
 
 
 def storage(request: Request) -> Response:
-    """The page of disk use."""
-    damaged: list[Damage] = []
-    usage = repository_of(request).usage(damaged=damaged)
-    return page(request, "storage.html", "Storage", usage=usage, damaged=damaged)
+    """The page of disk use, and of that of the version `version`."""
+    repository, damaged, spec = repository_of(request), list[Damage](), text_in(request, "version").strip()
+    usage = repository.usage(damaged=damaged)
+    found = repository.find(spec) if spec else None
+    of_one = repository.usage_of(found) if found else None
+    return page(request, "storage.html", "Storage", usage=usage, damaged=damaged, spec=spec, found=found, of_one=of_one)
 
 
 class _Hit(NamedTuple):

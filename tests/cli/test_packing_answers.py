@@ -32,3 +32,16 @@ def test_files_that_have_to_wait_are_told_with_what_they_wait_for(repo: Reposito
     assert first.startswith("packed 1 large file")
     assert trash == "2.1 MiB of plain files wait in the trash; `artstore gc` frees them later"
     assert re.fullmatch(r"they wait because of open work: process \d+ on this host", reason)
+
+
+def test_du_and_show_tell_what_packed_files_take(repo: Repository, cli: Cli, tmp_path: Path) -> None:
+    for number in range(2):
+        repo.put(str(make_tree(tmp_path / f"in{number}", {"log": TEXT, "n": str(number)})), "data")
+    assert "packed" not in cli("du").out
+    cli("pack")
+    said = cli("du").out.splitlines()[-1]
+    assert re.fullmatch(r"packed: 2\.1 MiB of files stored in \d+\.\d KiB, 2\.\d MiB saved", said), said
+    shown = next(line for line in cli("show", "data:v0", "--disk").out.splitlines() if line.startswith("on disk"))
+    assert re.fullmatch(r"on disk      (\d+\.\d KiB): \d+\.\d KiB shared, \d+ B its own", shown), shown
+    told = json.loads(cli("show", "data:v0", "--disk", "--json").out)
+    assert told["disk_bytes"] == told["shared_bytes"] + told["own_bytes"] < told["size"] / 10

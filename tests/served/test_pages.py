@@ -173,6 +173,11 @@ def test_only_an_admin_of_everything_sees_what_the_repository_takes(visitors: di
     assert {role for role, status in found.items() if status == 200} == {"root"}
     assert set(found.values()) == {200, 403}
     assert b"/storage" not in visitors["admin"].get("/").body
+    for spec in ("local/seen/data:v0", "local/seen/nothing:v0"):
+        found = {role: who.get(f"/storage?version={spec}").status for role, who in visitors.items()}
+        assert {role for role, status in found.items() if status != 403} == {"root"}
+    assert b"/storage?version=" not in visitors["admin"].get("/version/local/seen/data/0").body
+    assert b"/storage?version=" in visitors["root"].get("/version/local/seen/data/0").body
 
 
 # -- what viewers and readers find --

@@ -45,6 +45,7 @@ PAGES = {
     "a run": f"/run/{HOME}/train-1",
     "runs compared": f"/compare?run={HOME}/train-1&run={HOME}/train-2&run={HOME}/train-3",
     "storage": "/storage",
+    "storage of a version": f"/storage?version={HOME}/model:v2",
     "search": "/search?q=checked",
     "nothing": f"/version/{HOME}/images/9",
 }

@@ -50,7 +50,7 @@ class Marks:
         self._monitor = monitor
         self._heads: dict[str, int] = {}
         """by folder of a log, the number of the entry up to which it is marked"""
-        self.reachable: set[bytes] = set(kept)
+        self.reachable: set[Digest] = set(kept)
         self.packs: set[str] = set()
         """packs whose recipes are known, or can't be read"""
         self.unread = False
@@ -150,20 +150,26 @@ class Marks:
         self.reachable.update(new)
         self._live[state.path.folder] = len(live)
 
-    def _mark_trees(self, level: set[Digest]) -> None:
-        """Mark trees and everything below them. Level by level: at a distant place each level is one round of requests."""
-        reachable = self.reachable
-        while level := level - reachable:
-            below: set[Digest] = set()
-            for _, digest, data in self._objects.read_many(dict.fromkeys(level, TREE)):
-                for entry in decode_tree(bytes(data), digest):
-                    if entry.kind in (DIRECTORY, PART):
-                        below.add(entry.digest)
-                    elif entry.kind != REFERENCE:
-                        reachable.add(entry.digest)
-                reachable.add(digest)
-                self._monitor.advance(1)
-            level = below
+    def _mark_trees(self, roots: set[Digest]) -> None:
+        add_reached(self._objects, roots, self.reachable, self._monitor)
+
+
+def add_reached(objects: ObjectStore, level: Set[Digest], reachable: set[Digest], monitor: Monitor) -> None:
+    """Add trees and everything below them to what is reachable, unless they are in it already.
+
+    Level by level: at a distant place each level is one round of requests.
+    """
+    while level := level - reachable:
+        below: set[Digest] = set()
+        for _, digest, data in objects.read_many(dict.fromkeys(level, TREE)):
+            for entry in decode_tree(bytes(data), digest):
+                if entry.kind in (DIRECTORY, PART):
+                    below.add(entry.digest)
+                elif entry.kind != REFERENCE:
+                    reachable.add(entry.digest)
+            reachable.add(digest)
+            monitor.advance(1)
+        level = below
 
 
 def property_blobs(state: State, live: list[VersionState]) -> Iterator[Digest]:

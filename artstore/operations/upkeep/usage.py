@@ -1,15 +1,20 @@
-"""Disk use: the bytes of each part of a repository."""
+"""Disk use: the bytes of each part of a repository, and of one version."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Set
+from contextlib import suppress
 from typing import NamedTuple
 
-from artstore.domain.collection import State
-from artstore.domain.digest import Digest, from_hex
+from artstore.domain.collection import State, VersionState, digest_of_state, id_of_state
+from artstore.domain.digest import RECIPE, Digest, from_hex
+from artstore.domain.properties import property_digests
 from artstore.domain.tree import DIRECTORY, walk
-from artstore.errors import Damage
+from artstore.errors import Damage, StorageError
+from artstore.operations.upkeep.mark import Marks, add_reached
+from artstore.progress import Monitor
 from artstore.store.objects import ObjectStore
-from artstore.store.paths import PACKS
+from artstore.store.paths import PACKS, blob_path
+from artstore.store.refs import Refs
 from artstore.store.runs import FILES, HISTORY, Runs
 
 _OPEN = re.compile(rf"((?:[^/]+/){{3}}[^/]+)/(?:{re.escape(HISTORY)}|{re.escape(FILES)})")
@@ -45,6 +50,10 @@ class Usage(NamedTuple):
 
     A file that a version has too counts as the run's.
     """
+    packed_bytes: int
+    """that packed files take; a segment that several of them have counts once"""
+    saved_bytes: int
+    """that these files would take more if they weren't packed"""
 
     @property
     def entry_bytes(self) -> int:
@@ -83,13 +92,13 @@ def usage(objects: ObjectStore, collections: Iterable[State], runs: Runs, damage
     for tree in objects.readable(histories.trees):
         entries = walk(tree, objects.read_tree)
         histories.blobs.update(entry.digest for _, entry in entries if entry.kind != DIRECTORY)
-    sealed = {digest: size for digest, size in blobs.items() if digest in histories.blobs}
-    sealed |= objects.sizes(histories.blobs - sealed.keys())
+    sealed = dict(_stored(objects, histories.blobs))
+    packed, plain = _packed(objects)
     return Usage(
         len(packs), sum(packs), len(blobs), sum(blobs.values()), below("refs") + sum(size for _, size in of_runs),
         below("trash"), below("bad"), below("tmp"), below("cache"), len(sizes), sum(sizes),
         sum(packs) + sum(blobs.values()) - sum(sealed.values()), len(histories.folders),
-        sum(sealed.values()) + histories.log_bytes + sum(size for _, size in open_files),
+        sum(sealed.values()) + histories.log_bytes + sum(size for _, size in open_files), packed, plain - packed,
     )  # fmt: skip
 
 
@@ -113,3 +122,70 @@ def _histories(runs: Runs, damaged: list[Damage] | None) -> _Histories:
             if part["blob"]:
                 found.blobs.add(from_hex(part["blob"]))
     return found
+
+
+def _packed(objects: ObjectStore) -> tuple[int, int]:
+    """The bytes that packed files take, and those that they would take as they are."""
+    packed, whole, segments = 0, dict[Digest, int](), set[Digest]()
+    names = sorted(objects.packs.refresh())
+    for name in names:
+        with suppress(Damage, OSError, StorageError):  # fsck reports it
+            for blob, parts in objects.large.packed.recipes_in(name) if objects.packs.has_frames(name) else ():
+                whole[blob] = sum(part.length for part in parts or ())
+                segments.update(part.digest for part in parts or ())
+    for name in names:
+        for _, row in objects.large.packed.rows_in(name):
+            if row.kind == RECIPE or row.digest in segments:
+                packed += row.stored_bytes
+            elif row.stored_bytes < row.size:
+                packed += row.stored_bytes
+                whole[row.digest] = row.size
+    return packed, sum(whole.values())
+
+
+def _stored(objects: ObjectStore, wanted: Set[Digest]) -> Iterator[tuple[Digest, int]]:
+    """The bytes that objects take: (digest, bytes) of each; of a packed blob, for its segments and its recipe."""
+    found, large = objects.packs.locate_many(wanted)
+    for _, rows in found:
+        yield from ((row.digest, row.stored_bytes) for row in rows)
+    files = objects.storage.sizes([blob_path(digest) for digest in large])
+    for digest in large:
+        if (size := files.get(blob_path(digest))) is not None:
+            yield digest, size
+        elif (packed := objects.large.packed.find(digest)) is not None:
+            yield from ((row.digest, row.stored_bytes) for _, row in packed.places.values())
+            recipe = (row for _, row in objects.packs.places(digest) if row.kind == RECIPE)
+            yield from ((row.digest, row.stored_bytes) for row in recipe if row.digest not in packed.places)
+
+
+class VersionUsage(NamedTuple):
+    """The disk use of one version: of its files, trees and long properties, without the indexes of packs."""
+
+    disk_bytes: int
+    """that it takes: what it has several times counts once"""
+    shared_bytes: int
+    """of these, what other versions have too, or runs"""
+
+    @property
+    def own_bytes(self) -> int:
+        """What only it has: `gc` can free it once the version is deleted."""
+        return self.disk_bytes - self.shared_bytes
+
+    def as_dict(self) -> dict[str, int]:
+        """All three, for --json."""
+        return {**self._asdict(), "own_bytes": self.own_bytes}
+
+
+def usage_of(
+    objects: ObjectStore, refs: Refs, runs: Runs, folder: str, version: VersionState, monitor: Monitor
+) -> VersionUsage:
+    """Measure the disk use of a version of the collection whose log is in `folder`.
+
+    Cost: that of the marks of a gc, as all other versions are read. Raises Damage if one can't be read.
+    """
+    monitor.start("reading", "folder")
+    others = Marks(objects, refs, runs, monitor, without={f"{folder}@{version['id']}"})
+    reached = {id_of_state(version), *property_digests(version)}
+    add_reached(objects, {digest_of_state(version)}, reached, monitor)
+    stored = dict(_stored(objects, reached))
+    return VersionUsage(sum(stored.values()), sum(size for digest, size in stored.items() if digest in others))
