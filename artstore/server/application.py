@@ -77,7 +77,7 @@ class Door:
                     stack.enter_context(anyio.move_on_after(_TURN))
                 response = await self._answered(request, operation, telling, token)
             except ArtstoreError as error:
-                response = telling(error)
+                response = telling(self._parts.served.for_clients(error))
             await response(scope, receive, send)
 
     @contextmanager
@@ -102,7 +102,7 @@ class Door:
             async with self._room(request, token.name):
                 response = await operation.answer(asker)
         except ArtstoreError as error:
-            response = telling(error)
+            response = telling(self._parts.served.for_clients(error))
         if response.status_code >= 400 or (operation.noted_as and asker.about.subject):
             await self._note(asker, operation, str(response.status_code))
         if isinstance(response, StreamingResponse):

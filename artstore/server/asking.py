@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from tempfile import SpooledTemporaryFile
 from threading import Lock
@@ -162,14 +162,16 @@ class _Spool(SpooledTemporaryFile[bytes]):
         self._counted = 0
 
 
-def flowing(frames: Iterable[list[Any]]) -> Response:
-    """An answer in frames that is sent while it is made. An error after its first frame is a frame."""
+def flowing(frames: Iterable[list[Any]], shown: Callable[[ArtstoreError], ArtstoreError]) -> Response:
+    """An answer in frames that is sent while it is made. An error after its first frame is a frame, as `shown`."""
     sending = iter(frames)
     first = next(sending, None)
-    return StreamingResponse(_pieces(first, sending), media_type=FRAMES)
+    return StreamingResponse(_pieces(first, sending, shown), media_type=FRAMES)
 
 
-def _pieces(first: list[Any] | None, rest: Iterator[list[Any]]) -> Iterator[bytes]:
+def _pieces(
+    first: list[Any] | None, rest: Iterator[list[Any]], shown: Callable[[ArtstoreError], ArtstoreError]
+) -> Iterator[bytes]:
     gathered, size = [], 0
     try:
         while first is not None:
@@ -182,7 +184,7 @@ def _pieces(first: list[Any] | None, rest: Iterator[list[Any]]) -> Iterator[byte
             first = next(rest, None)
         gathered.append(frame("end"))
     except ArtstoreError as error:
-        told = _told(error)
+        told = _told(shown(error))
         gathered.append(frame("error", told["kind"], told["error"], told["hint"]))
     yield b"".join(gathered)
 

@@ -42,7 +42,7 @@ class Looking:
             try:
                 state = self._served.collection(store, folder)
             except (Damage, UnsupportedFormat) as error:
-                yield ["damaged", folder, str(error)]
+                yield ["damaged", folder, self._served.for_clients(error).message]
                 continue
             if state.number:
                 yield [self._told(access, state).plain()]
@@ -59,7 +59,7 @@ class Looking:
             try:
                 state = store.runs.read_folder(folder)
             except (Damage, UnsupportedFormat) as error:
-                yield ["damaged", folder, str(error)]
+                yield ["damaged", folder, self._served.for_clients(error).message]
                 continue
             if state.number:
                 place = state.path

@@ -168,7 +168,8 @@ async def objects(asker: Asker) -> Response:
     digests, through = list_in(body, "digests"), body.get("through")
 
     def found() -> Response:
-        response = flowing(asker.parts.objects.given(asker.access, through, digests))
+        given = asker.parts.objects.given(asker.access, through, digests)
+        response = flowing(given, asker.parts.served.for_clients)
         with asker.parts.served.store() as store:
             asker.about.project, asker.about.subject = asker.parts.objects.named(store, through)
         return response
