@@ -6,6 +6,7 @@ below. Rows of four fields, `[length, digest, delta, base]`, are reserved: they 
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -56,6 +57,12 @@ def decode_recipe(data: bytes | memoryview, what: str = "a recipe") -> Recipe:
     """
     if len(data) > MAX_BYTES:
         raise Damage(f"{what} is {len(data)} bytes long; at most {MAX_BYTES} can be right")
+    return _decoded(bytes(data), what)
+
+
+@lru_cache(maxsize=1)
+def _decoded(data: bytes, what: str) -> Recipe:
+    """The last one is kept: a recipe is decoded when a pack's copy of it is checked, and then by what reads it."""
     try:
         fields = _fields(data)
         _, size = next(fields), next(fields)

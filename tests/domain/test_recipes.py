@@ -96,6 +96,13 @@ def test_anything_else_is_refused(data: bytes, message: str) -> None:
             decode_recipe(given_as, "r1")
 
 
+def test_the_last_recipe_is_not_decoded_again() -> None:
+    """A look-up checks a pack's copy of a recipe, and then reads it."""
+    assert decode_recipe(GOOD) is decode_recipe(memoryview(bytearray(GOOD)).toreadonly())
+    with pytest.raises(Damage):
+        decode_recipe(GOOD[:-1] + bytes([GOOD[-1] ^ 1]))
+
+
 def test_a_recipe_that_is_too_long_is_not_decoded() -> None:
     with pytest.raises(Damage, match="^a recipe is 67108865 bytes long; at most 67108864 can be right$"):
         decode_recipe(bytes(MAX_BYTES + 1))
