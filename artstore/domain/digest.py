@@ -15,10 +15,18 @@ TREE: ObjectKind = 2
 VERSION: ObjectKind = 3
 KIND_NAMES = {BLOB: "blob", TREE: "tree", VERSION: "version"}
 
-PackedKind = Literal[1, 2, 3, 4]
+PackedKind = Literal[1, 2, 3, 4, 5]
 RECIPE: Literal[4] = 4
 """In packs only: says of which segments a large blob consists. It is found by the blob's digest."""
-PACKED_NAMES: dict[PackedKind, str] = {BLOB: "blob", TREE: "tree", VERSION: "version", RECIPE: "recipe of blob"}
+DELTA: Literal[5] = 5
+"""In packs only: a segment of a large blob as the difference from another segment."""
+PACKED_NAMES: dict[PackedKind, str] = {
+    BLOB: "blob",
+    TREE: "tree",
+    VERSION: "version",
+    RECIPE: "recipe of blob",
+    DELTA: "delta",
+}
 
 # With BLAKE3's key derivation no blob can have a tree's digest, whatever its bytes (BLAKE3 specification, section 2.2).
 _CONTEXTS = {TREE: "artstore 2026-11-21 tree", VERSION: "artstore 2026-11-21 version"}

@@ -81,19 +81,33 @@ def encode(data: bytes | memoryview, widths: Sequence[int] = ()) -> Encoded:
 
     The result is never larger than the data. Raises UnsupportedFormat if this Python has no zstd.
     """
+    best, chosen, _ = _choice(data, widths)
+    if best is not None:
+        stored = _stored(data, best, chosen)
+        if len(stored) < len(data):
+            return Encoded(ZSTD if best == 1 else PLANES, best, stored)
+    return Encoded(RAW, 1, bytes(data))
+
+
+def estimate(data: bytes | memoryview, widths: Sequence[int] = ()) -> float:
+    """About how many bytes `encode` makes of a segment, judged by its sample."""
+    return _choice(data, widths)[2] * len(data)
+
+
+def _choice(data: bytes | memoryview, widths: Sequence[int]) -> tuple[int | None, list[Settings], float]:
+    """How to encode a segment: the width, each plane's settings, and the part of its bytes that its sample then takes.
+
+    The width is None for RAW.
+    """
     sample = _sample(data)
-    best, least = 1, len(sample)
-    chosen: list[Settings] = [None]
+    best, least = None, len(sample)
+    chosen: list[Settings] = []
     for width in (1, *widths):
         tried = [_tried(plane) for plane in split(sample, width)]
         size = sum(size for size, _ in tried)
         if size < least:
             best, chosen, least = width, [settings for _, settings in tried], size
-    if least < len(sample):
-        stored = _stored(data, best, chosen)
-        if len(stored) < len(data):
-            return Encoded(ZSTD if best == 1 else PLANES, best, stored)
-    return Encoded(RAW, 1, bytes(data))
+    return best, chosen, least / len(sample) if sample else 1.0
 
 
 def _sample(data: bytes | memoryview) -> bytes:

@@ -1,4 +1,4 @@
-"""Byte planes: an array's bytes, sorted by their place in an element; with numpy where it is installed."""
+"""Arrays as bytes: sorted by their place in an element, and their difference; with numpy where it is installed."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -53,6 +53,15 @@ def join(planes: Sequence[bytes | memoryview]) -> bytes:
         for k, plane in enumerate(planes):
             elements[:, k] = np.frombuffer(plane, np.uint8)
     data: bytes = elements.tobytes()
+    return data
+
+
+def exclusive_or(one: bytes | memoryview, other: bytes | memoryview) -> bytes:
+    """The exclusive or of two byte strings of one length."""
+    np = _numpy()
+    if np is None:
+        return (int.from_bytes(one) ^ int.from_bytes(other)).to_bytes(len(one))
+    data: bytes = np.bitwise_xor(np.frombuffer(one, np.uint8), np.frombuffer(other, np.uint8)).tobytes()
     return data
 
 

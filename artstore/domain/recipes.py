@@ -1,20 +1,22 @@
 """Recipes: of which segments a large blob is made, one after the other.
 
-A recipe is an array: a check, the blob's size, and for each segment `[length, digest]`. The digest is the plain BLAKE3
-of the segment's bytes. The check is the BLAKE3 of all that follows it, encoded as an array of its own, in the context
-below. Rows of four fields, `[length, digest, delta, base]`, are reserved: they are refused.
+A recipe is an array: a check, the blob's size, and for each segment `[length, digest]`, or `[length, digest, delta,
+base]` if it is stored as a delta. The digest is the plain BLAKE3 of the segment's bytes; that of the base, too. The
+delta's is as `deltas` says. The check is the BLAKE3 of all that follows it, encoded as an array of its own, in the
+context below.
 """
 
 from collections.abc import Iterator
 from functools import lru_cache
 from io import BytesIO
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgpack
 from blake3 import blake3
 
 from artstore.domain.codec import MAX_BYTES, encode_rows
-from artstore.domain.digest import Digest
+from artstore.domain.digest import BLOB, DELTA, Digest, PackedKind
 from artstore.domain.frames import MOST
 from artstore.errors import Damage
 
@@ -25,24 +27,60 @@ MOST_SEGMENTS = 100_000
 
 So a blob that is cut every 2 MiB may have 200 GB, and one that is cut by content 100 GB. A larger one is not packed.
 """
+MOST_WITH_DELTAS = 38_000
+"""A segment that is stored as a delta takes 68 more bytes of the recipe: with more segments than this none is."""
 _CONTEXT = "artstore 2026-12-01 recipe"
 _BUFFER = 4096
 """Bytes that are looked at together: more than a row has."""
 
 
+class Part(NamedTuple):
+    """An object that is needed to read a segment."""
+
+    kind: PackedKind
+    """BLOB or DELTA"""
+    digest: Digest
+    length: int | None
+    """None for a delta, which may have any"""
+
+    def fits(self, kind: int, size: int) -> bool:
+        """Whether an object with the digest of this part may be it: a pack can say another kind or length."""
+        return kind == self.kind and self.length in (None, size)
+
+
 class Segment(NamedTuple):
     length: int
     digest: Digest
+    delta: Digest | None = None
+    """None if it is stored whole"""
+    base: Digest | None = None
+
+    @property
+    def whole(self) -> "Segment":
+        """The same segment, stored whole."""
+        return Segment(self.length, self.digest)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What has to be read: the segment itself, or its base and its delta."""
+        if self.delta is None or self.base is None:
+            return (Part(BLOB, self.digest, self.length),)
+        return Part(BLOB, self.base, self.length), Part(DELTA, self.delta, None)
 
 
 class Recipe(NamedTuple):
     size: int
     segments: tuple[Segment, ...]
 
+    @property
+    def parts(self) -> Iterator[Part]:
+        """What has to be read for the blob; a part may come several times."""
+        return chain.from_iterable(segment.parts for segment in self.segments)
+
 
 def encode_recipe(recipe: Recipe) -> bytes:
     """The bytes of a recipe: always the same for the same segments."""
-    rows = recipe.size, *recipe.segments
+    rows = recipe.size, *(segment if segment.delta else segment[:2] for segment in recipe.segments)
     return encode_rows((_check(rows), *rows))
 
 
@@ -92,9 +130,8 @@ def _fields(data: bytes | memoryview) -> Iterator[Any]:
 def _segment(row: Any, what: str) -> Segment:
     if type(row) is not tuple or len(row) not in (2, 4):
         raise Damage(f"{what} has a malformed segment")
-    if len(row) == 4:
-        raise Damage(f"{what} has a segment that is stored as a delta, which needs a newer artstore")
-    length, digest = row
-    if type(length) is not int or not 1 <= length <= MOST or type(digest) is not bytes or len(digest) != 32:
+    length, *digests = row
+    good = all(type(digest) is bytes and len(digest) == 32 for digest in digests)
+    if type(length) is not int or not 1 <= length <= MOST or not good:
         raise Damage(f"{what} has a malformed segment")
-    return Segment(length, Digest(digest))
+    return Segment(length, *map(Digest, digests))

@@ -8,13 +8,13 @@ from itertools import chain
 from threading import Lock
 
 from artstore.backends.descriptors import read_at
-from artstore.domain.digest import BLOB, RECIPE, Digest, short
-from artstore.domain.recipes import Segment, decode_recipe
+from artstore.domain.digest import BLOB, DELTA, RECIPE, Digest, short
+from artstore.domain.recipes import Part, Segment, decode_recipe
 from artstore.errors import Damage, MissingObject, StorageError
 from artstore.store.packfile import open_pack
 from artstore.store.packs import LARGE, Pack, PackReader, Row
 from artstore.store.packset import PackSet
-from artstore.store.segments import Copy, Packed, PackedContent
+from artstore.store.segments import Copy, Packed, PackedContent, Places
 from artstore.store.verified import VerifiedNotes
 
 
@@ -44,7 +44,8 @@ class PackedBlobs:
             if not pack.index.has_frames:
                 continue
             if row.kind == BLOB and row.size >= LARGE:
-                return Packed(row.digest, (Segment(row.size, row.digest),), pack.name, {row.digest: (pack.name, row)})
+                whole = Segment(row.size, row.digest)
+                return Packed(row.digest, (whole,), pack.name, {whole.parts[0]: (pack.name, row)})
             if (
                 row.kind == RECIPE
                 and (segments := self._segments(pack, row))
@@ -53,15 +54,24 @@ class PackedBlobs:
                 return Packed(row.digest, segments, pack.name, places_of)
         return None
 
+    def open_segments(self, blob: Digest, segments: tuple[Segment, ...]) -> PackedContent | None:
+        """Segments for a blob, one after the other, open for reading. None if one of them isn't in packs.
+
+        As of the last listing. Raises FileNotFoundError if one of the packs is gone since.
+        """
+        with self._lock:
+            places = self._located(segments, trash=False)
+        return self.open(Packed(blob, segments, min(places.values())[0], places)) if places else None
+
     def taken(self, digest: Digest) -> set[str]:
-        """The packs in the trash that hold a recipe of a blob, or a segment that no other pack has."""
+        """The packs in the trash that hold a recipe of a blob, or a part of it that no other pack has."""
         found, missing = set[str](), set[Digest]()
         for places in (self._packs.places(digest), self._packs.copies_in_trash({digest})):
             for pack, row in places:
                 found.add(pack.name)
                 segments = self._segments(pack, row) if row.kind == RECIPE else None
-                wanted = {segment.digest for segment in segments or ()}
-                missing.update(self._packs.locate_many(wanted, segments=True)[1])
+                wanted = {part.digest for segment in segments or () for part in segment.parts}
+                missing.update(self._packs.locate_many(wanted, parts=True)[1])
         found |= {pack.name for pack, _ in self._packs.copies_in_trash(missing)}
         return found - self._packs.names()
 
@@ -83,22 +93,26 @@ class PackedBlobs:
         except (Damage, OSError):
             return None
 
-    def _located(self, segments: tuple[Segment, ...], *, trash: bool) -> dict[Digest, tuple[str, Row]] | None:
-        """The pack and row of each segment, with `trash` also of packs there. None if one is missing.
+    def _located(self, segments: tuple[Segment, ...], *, trash: bool) -> Places | None:
+        """The pack and row of each part of the segments, with `trash` also of packs there. None if one is missing.
 
         A pack may lie about a length, and another one have the segment.
         """
-        found, missing = self._packs.locate_many({segment.digest for segment in segments}, segments=True)
-        places = {row.digest: (name, row) for name, rows in found for row in rows}
+        wanted = {part for segment in segments for part in segment.parts}
+        found, missing = self._packs.locate_many({part.digest for part in wanted}, parts=True)
+        rows = {row.digest: (name, row) for name, some in found for row in some}
         for pack, row in self._packs.copies_in_trash(set(missing)) if trash and missing else ():
-            if row.kind == BLOB:
-                places.setdefault(row.digest, (pack.name, row))
-        for segment in segments:
-            if segment.digest in places and _fits(segment, places[segment.digest][1]):
-                continue
-            if (other := _first_fitting(segment, self._packs.places(segment.digest))) is None:
+            if row.kind in (BLOB, DELTA):
+                rows.setdefault(row.digest, (pack.name, row))
+        places: Places = {}
+        for part in wanted:
+            place = rows.get(part.digest)
+            if place is not None and part.fits(place[1].kind, place[1].size):
+                places[part] = place
+            elif (other := _first_fitting(part, self._packs.places(part.digest))) is not None:
+                places[part] = other[0].name, other[1]
+            else:
                 return None
-            places[segment.digest] = other[0].name, other[1]
         return places
 
     def all(self) -> Iterator[tuple[Digest, int]]:
@@ -134,20 +148,20 @@ class PackedBlobs:
                 raise
         return PackedContent(packed, readers, self._notes, self._packs.note_damage, self._copy_of)
 
-    def _copy_of(self, segment: Segment) -> Copy | None:
-        """A copy of a segment that is not noted as damaged, with a reader of its own."""
+    def _copy_of(self, part: Part) -> Copy | None:
+        """A copy of a part that is not noted as damaged, with a reader of its own."""
         with self._lock:
-            found = _first_fitting(segment, self._packs.places(segment.digest))
+            found = _first_fitting(part, self._packs.places(part.digest))
             try:
                 return Copy(found[0].name, found[1], self._packs.reader(found[0].name)) if found else None
             except FileNotFoundError:
                 return None
 
     def check_new(self, blobs: Iterable[Packed], staged: Mapping[str, str]) -> None:
-        """Check large blobs whose recipes, and segments that weren't stored yet, are in packs that aren't published.
+        """Check large blobs whose recipes, and parts that weren't stored yet, are in packs that aren't published.
 
         A recipe that others made may be wrong although each segment is right. Raises DamagedObject for such a one, and
-        MissingObject if a segment that was stored is gone for good.
+        MissingObject if a part that was stored is gone for good.
 
         Args:
             staged: The paths of the packs, by their names.
@@ -158,14 +172,12 @@ class PackedBlobs:
                 self._new_content(blob, packs, opened).check()
 
     def _new_content(self, blob: Packed, staged: list[Pack], opened: ExitStack) -> PackedContent:
-        """A blob with its segments in these packs, or stored, or in the trash. `opened` closes what is read."""
+        """A blob with its parts in these packs, or stored, or in the trash. `opened` closes what is read."""
         readers: dict[str, PackReader] = {pack.name: (pack.read_range, lambda: None) for pack in staged}
-        places: dict[Digest, tuple[str, Row]] = {}
-        for segment in blob.segments:
-            if segment.digest in places:
-                continue
-            new = ((pack, pack.index.row(at)) for pack in staged if (at := pack.index.find(segment.digest)) is not None)
-            found = _first_fitting(segment, chain(new, self._packs.all_places(segment.digest)))
+        places: Places = {}
+        for part in dict.fromkeys(part for segment in blob.segments for part in segment.parts):
+            new = ((pack, pack.index.row(at)) for pack in staged if (at := pack.index.find(part.digest)) is not None)
+            found = _first_fitting(part, chain(new, self._packs.all_places(part.digest)))
             try:
                 if found is None:
                     raise FileNotFoundError
@@ -175,17 +187,12 @@ class PackedBlobs:
             except FileNotFoundError:
                 what = f"a segment of blob {short(blob.digest)} was collected meanwhile"
                 raise MissingObject(what, hint="run the same command again") from None
-            places[segment.digest] = found[0].name, found[1]
+            places[part] = found[0].name, found[1]
         return PackedContent(blob._replace(places=places), readers, self._notes)
 
 
-def _fits(segment: Segment, row: Row) -> bool:
-    """Whether a row with the digest of a segment may be that segment: a pack can say another length."""
-    return row.kind == BLOB and row.size == segment.length
-
-
-def _first_fitting(segment: Segment, copies: Iterable[tuple[Pack, Row]]) -> tuple[Pack, Row] | None:
-    return next((copy for copy in copies if _fits(segment, copy[1])), None)
+def _first_fitting(part: Part, copies: Iterable[tuple[Pack, Row]]) -> tuple[Pack, Row] | None:
+    return next((copy for copy in copies if part.fits(copy[1].kind, copy[1].size)), None)
 
 
 def _staged_pack(name: str, path: str) -> Pack:

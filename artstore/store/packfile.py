@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 from artstore.domain.digest import (
     BLOB,
+    DELTA,
     KIND_NAMES,
     PACKED_NAMES,
     RECIPE,
@@ -85,7 +86,7 @@ def salvage(size: int, read: Callable[[int, int], bytes]) -> Iterator[tuple[Obje
 
 
 def _salvaged_frames(size: int, read: Callable[[int, int], bytes]) -> Iterator[tuple[ObjectKind, Digest, bytes]]:
-    """The objects of those frames whose rows in the index are right. Recipes aren't objects that anybody lost."""
+    """The objects of those frames whose rows in the index are right, without recipes and deltas: nobody lost these."""
     from artstore.store.framed import FramedPack, index_of_frames
 
     if size < HEADER + FOOTER.size:
@@ -100,7 +101,7 @@ def _salvaged_frames(size: int, read: Callable[[int, int], bytes]) -> Iterator[t
     pack = FramedPack(index, read, lambda: None)
     for row in index.rows():
         data = pack.object(row)
-        if data is not None and row.kind != RECIPE:
+        if data is not None and row.kind != RECIPE and row.kind != DELTA:
             yield row.kind, row.digest, data
 
 

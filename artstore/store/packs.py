@@ -12,6 +12,7 @@ from artstore.backends.durability import begin_writeback, sync_file
 from artstore.backends.files import closing_fd, write_fully
 from artstore.domain.digest import (
     BLOB,
+    DELTA,
     PACKED_NAMES,
     RECIPE,
     TREE,
@@ -79,7 +80,7 @@ class Row(NamedTuple):
     @property
     def is_small(self) -> bool:
         """Whether it is an object of its own, and no part of how a large blob is stored."""
-        return self.kind != RECIPE and (self.kind != BLOB or self.size < LARGE)
+        return self.kind in (TREE, VERSION) or (self.kind == BLOB and self.size < LARGE)
 
     def decoded(self, stored: bytes) -> bytes | memoryview | None:
         """The object, checked, from the bytes that have to be read for it; None if they are wrong."""
@@ -92,6 +93,8 @@ def checked(kind: int, digest: bytes, stored: _Bytes) -> _Bytes | None:
         return stored if blake3(stored).digest() == digest else None
     if kind == RECIPE:
         return stored if _is_recipe(stored) else None
+    if kind == DELTA:
+        return stored if _delta_digest(stored) == digest else None
     known: ObjectKind | None = TREE if kind == TREE else VERSION if kind == VERSION else None
     return stored if known is not None and digest_of(known, stored) == digest else None
 
@@ -104,6 +107,12 @@ def _is_recipe(data: bytes | memoryview) -> bool:
     except Damage:
         return False
     return True
+
+
+def _delta_digest(data: bytes | memoryview) -> Digest:
+    from artstore.domain.deltas import delta_digest
+
+    return delta_digest(data)
 
 
 class Window(NamedTuple):

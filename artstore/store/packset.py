@@ -8,7 +8,7 @@ from weakref import WeakValueDictionary
 from artstore.backends.descriptors import mapped
 from artstore.backends.files import closing_fd
 from artstore.backends.storage import FolderStorage, Readable, Reader
-from artstore.domain.digest import BLOB, RECIPE, Digest, is_hex, plain_digest, short
+from artstore.domain.digest import BLOB, DELTA, RECIPE, Digest, is_hex, plain_digest, short
 from artstore.errors import Damage, StorageError
 from artstore.store import index
 from artstore.store.damage import DamageNotes
@@ -284,11 +284,11 @@ class PackSet:
         return next((pack.name for pack, row in self.places(digest) if (row.kind == RECIPE) == recipe), None)
 
     def locate_many(
-        self, wanted: Iterable[Digest], *, segments: bool = False
+        self, wanted: Iterable[Digest], *, parts: bool = False
     ) -> tuple[list[tuple[str, list[Row]]], list[Digest]]:
         """Find many small objects: their rows by pack, and the objects that are in no pack of the last listing.
 
-        With `segments`, those of large blobs are found, too. Each pack is opened once. All rows of a pack are read if
+        With `parts`, also segments and deltas of large blobs. Each pack is opened once. All rows of a pack are read if
         it has less than four times as many as are looked for.
         """
         names, todo = self.names(), set(wanted)
@@ -323,7 +323,7 @@ class PackSet:
             if self._damage:
                 rows = [row for row in rows if (name, row.digest) not in self._damage]
             if pack.index.has_frames:
-                rows = [row for row in rows if row.is_small or (segments and row.kind == BLOB)]
+                rows = [row for row in rows if row.is_small or (parts and row.kind in (BLOB, DELTA))]
             if rows:
                 found.append((name, rows))
                 todo.difference_update(row.digest for row in rows)

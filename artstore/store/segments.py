@@ -10,11 +10,12 @@ from typing import BinaryIO, NamedTuple, Self, cast
 from blake3 import blake3
 
 from artstore.backends.files import write_fully
-from artstore.domain.digest import Digest, plain_digest, short
-from artstore.domain.recipes import Segment
-from artstore.errors import DamagedObject, storage_error, translated
+from artstore.domain.deltas import restored
+from artstore.domain.digest import BLOB, Digest, plain_digest, short
+from artstore.domain.recipes import Part, Segment
+from artstore.errors import Damage, DamagedObject, storage_error, translated
 from artstore.store.content import HEAL
-from artstore.store.packs import PackReader, Row
+from artstore.store.packs import PackReader, Row, checked
 from artstore.store.verified import VerifiedNotes
 
 _AHEAD = 4
@@ -22,8 +23,12 @@ _AHEAD = 4
 _THREADS = 2
 
 
+Places = dict[Part, tuple[str, Row]]
+"""The pack and the row of each part of a blob."""
+
+
 class Copy(NamedTuple):
-    """A copy of a segment in a pack, open for reading."""
+    """A copy of a segment or of a delta in a pack, open for reading."""
 
     pack: str
     row: Row
@@ -37,12 +42,11 @@ class Packed(NamedTuple):
     segments: tuple[Segment, ...]
     recipe: str
     """the pack with the recipe, or with the only segment"""
-    places: dict[Digest, tuple[str, Row]]
-    """the pack and the row of each segment"""
+    places: Places
 
     @property
     def size(self) -> int:
-        return sum(length for length, _ in self.segments)
+        return sum(segment.length for segment in self.segments)
 
     @property
     def packs(self) -> set[str]:
@@ -52,7 +56,7 @@ class Packed(NamedTuple):
     @property
     def way(self) -> bytes:
         """A digest of the segments: once these were hashed through, the recipe is known to be right."""
-        return plain_digest(b"".join(length.to_bytes(4, "big") + digest for length, digest in self.segments))
+        return plain_digest(b"".join(one.length.to_bytes(4, "big") + one.digest for one in self.segments))
 
 
 class PackedContent:
@@ -66,7 +70,7 @@ class PackedContent:
         readers: dict[str, PackReader],
         notes: VerifiedNotes,
         note_damage: Callable[[str, Digest], None] = lambda pack, digest: None,
-        another: Callable[[Segment], Copy | None] = lambda segment: None,
+        another: Callable[[Part], Copy | None] = lambda part: None,
     ) -> None:
         """Take over readers of the packs.
 
@@ -75,7 +79,7 @@ class PackedContent:
             readers: By the names of the packs.
             notes: Which blobs were put together before.
             note_damage: Notes that a pack's copy of an object is damaged.
-            another: Finds a copy of a segment that isn't noted as damaged.
+            another: Finds a copy of a part that isn't noted as damaged.
         """
         self._packed = packed
         self._readers = readers
@@ -83,7 +87,7 @@ class PackedContent:
         self._note_damage = note_damage
         self._another = another
         self._places = dict(packed.places)
-        self._starts = [0, *accumulate(length for length, _ in packed.segments)]
+        self._starts = [0, *accumulate(segment.length for segment in packed.segments)]
         self._last: tuple[Digest, bytes | memoryview] | None = None
         self.size = packed.size
 
@@ -97,6 +101,10 @@ class PackedContent:
             number += 1
         return bytes(found)
 
+    def segment(self, number: int) -> bytes | memoryview | None:
+        """The bytes of a segment, by its number from 0. None if they are wrong. Any thread may call this."""
+        return self._decoded(self._packed.segments[number])
+
     def _segment(self, segment: Segment) -> bytes | memoryview:
         if self._last is None or self._last[0] != segment.digest:
             self._last = segment.digest, self._right(segment, self._decoded(segment))
@@ -104,31 +112,45 @@ class PackedContent:
 
     def _decoded(self, segment: Segment) -> bytes | memoryview | None:
         """A segment's bytes, checked; None if they are wrong. Any thread may call this."""
-        name, row = self._places[segment.digest]
+        found = [self._part(part) for part in segment.parts]
+        if len(found) == 1:
+            return found[0]
+        base, delta = found
+        if base is None or delta is None:
+            return None
+        try:
+            return checked(BLOB, segment.digest, restored(delta, base))
+        except Damage:
+            return None
+
+    def _part(self, part: Part) -> bytes | memoryview | None:
+        """A part's bytes, checked; None if they are wrong."""
+        name, row = self._places[part]
         try:
             return row.decoded(self._readers[name][0](row.offset, row.length))
         except OSError as error:
             raise storage_error(error, f"read blob {short(self._packed.digest)}") from error
 
     def _right(self, segment: Segment, data: bytes | memoryview | None) -> bytes | memoryview:
-        """The bytes of a segment, if `data` is what a first read found; else from a second one, or from another copy."""
+        """The bytes of a segment, if `data` is what a first read found; else from a second one, or from other copies."""
         while data is None and (data := self._decoded(segment)) is None:
-            self._replace(segment)
+            self._replace(next((part for part in segment.parts if self._part(part) is None), None), segment)
             data = self._decoded(segment)
         return data
 
-    def _replace(self, segment: Segment) -> None:
-        """Read another copy of a segment from now on. Raises DamagedObject if there is none."""
-        name, _ = self._places[segment.digest]
-        self._note_damage(name, segment.digest)
-        if (copy := self._another(segment)) is None:
+    def _replace(self, part: Part | None, segment: Segment) -> None:
+        """Read another copy of a part from now on. Raises DamagedObject if there is none, or each part is right."""
+        name, row = self._places[part or segment.parts[-1]]
+        self._note_damage(name, row.digest)
+        copy = self._another(part) if part is not None else None
+        if part is None or copy is None:
             what = f"blob {short(self._packed.digest)} is damaged: its segment {short(segment.digest)}"
             raise DamagedObject(f"{what} in pack {name[:12]}", hint=HEAL)
         if copy.pack in self._readers:
             copy.reader[1]()
         else:
             self._readers[copy.pack] = copy.reader
-        self._places[segment.digest] = copy.pack, copy.row
+        self._places[part] = copy.pack, copy.row
 
     def _pieces(self) -> Iterator[bytes | memoryview]:
         """All segments in order. Two threads decode ahead."""

@@ -6,7 +6,8 @@ A transaction's folder under tmp/ tells collectors that a process relies on stor
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from contextlib import contextmanager
 from typing import Self
 
 from artstore.backends.durability import WholeSync
@@ -14,8 +15,9 @@ from artstore.backends.files import closing_fd, copy_hashed, hash_file, remove_i
 from artstore.backends.owner import this_process
 from artstore.domain.codec import MAX_BYTES
 from artstore.domain.digest import BLOB, KIND_NAMES, TREE, VERSION, Digest, ObjectKind, digest_of, short
+from artstore.domain.frames import Encoded
 from artstore.domain.names import printable
-from artstore.domain.recipes import Recipe, encode_recipe
+from artstore.domain.recipes import Part, Recipe, Segment, encode_recipe
 from artstore.domain.version import MAX_VERSION
 from artstore.errors import InvalidValue, MissingObject, StorageError, UnknownOutcome, storage_error
 from artstore.store.copying import copied
@@ -225,26 +227,44 @@ class Transaction:
 
     # -- segments of large blobs --
 
-    def rely_on_segments(self, digests: Set[Digest]) -> set[Digest]:
-        """Rely on those of these segments that are in packs, and return them."""
-        places, _ = self.objects.packs.locate_many(digests - self._relied.small.keys(), segments=True)
-        found = {row.digest: pack for pack, rows in places for row in rows if row.kind == BLOB}
-        self._relied.small.update(found)
-        return found.keys() | (digests & self._relied.small.keys())
+    def rely_on_parts(self, parts: Set[Part]) -> set[Part]:
+        """Rely on those of these segments and deltas that are in packs, and return them."""
+        places, _ = self.objects.packs.locate_many({part.digest for part in parts}, parts=True)
+        rows = {row.digest: (pack, row) for pack, some in places for row in some}
+        found = set[Part]()
+        for part in parts:
+            pack, row = rows.get(part.digest, ("", None))
+            if row is not None and part.fits(row.kind, row.size):
+                self._relied.small.setdefault(part.digest, pack)
+                found.add(part)
+            elif part.digest in self._relied.small:  # it was added here
+                found.add(part)
+        return found
 
-    def add_segment(self, row: Row, stored: memoryview) -> None:
-        """Store a segment as another pack of frames stores it. Its bytes are written later."""
+    def add_part(self, row: Row, stored: memoryview) -> None:
+        """Store a segment or delta as another pack of frames stores it. Its bytes are written later."""
+        with self._adding(row.digest, row.length) as writer:
+            writer.copy(row, stored)
+
+    def add_segment(self, segment: Segment, encoded: Encoded) -> None:
+        """Store a segment whole."""
+        with self._adding(segment.digest, len(encoded.stored)) as writer:
+            writer.add_frame(encoded, segment.length, [(BLOB, segment.digest, 0, segment.length)])
+
+    @contextmanager
+    def _adding(self, digest: Digest, size: int) -> Iterator[FramedWriter]:
+        """The writer of the pack of frames. What is added in the block is relied on."""
         self._begin_writing()
         with self.storage.writing():
-            writer = self._segments = self._segments or FramedWriter(self.staged())
-            writer.copy(row, stored)
+            self._segments = self._segments or FramedWriter(self.staged())
+            yield self._segments
         self._failed = False
-        self._relied.small[row.digest] = None
+        self._relied.small[digest] = None
         self.new_objects += 1
-        self.new_bytes += row.length
+        self.new_bytes += size
 
     def add_packed(self, blob: Packed, *, checked: bool) -> None:
-        """Add a large blob of which all segments were added or relied on.
+        """Add a large blob of which all parts were added or relied on.
 
         Unless it was `checked` that they make up this blob, `publish` does so.
         """

@@ -10,16 +10,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from artstore.domain.codec import MAX_BYTES
-from artstore.domain.digest import Digest
+from artstore.domain.digest import BLOB, DELTA, Digest
 from artstore.domain.frames import MOST
-from artstore.domain.recipes import LEAST_SIZE, MOST_SEGMENTS, Recipe, Segment, decode_recipe, encode_recipe
+from artstore.domain.recipes import (
+    LEAST_SIZE,
+    MOST_SEGMENTS,
+    MOST_WITH_DELTAS,
+    Part,
+    Recipe,
+    Segment,
+    decode_recipe,
+    encode_recipe,
+)
 from artstore.errors import Damage
 from artstore.store.packs import LARGE
 
 DIGEST = Digest(bytes(range(32)))
 HALF = LEAST_SIZE // 2
 DIGESTS = st.binary(min_size=32, max_size=32).map(Digest)
-SEGMENTS = st.builds(Segment, st.integers(1, MOST), DIGESTS)
+LENGTHS = st.integers(1, MOST)
+SEGMENTS = st.builds(Segment, LENGTHS, DIGESTS, st.none(), st.none()) | st.builds(
+    Segment, LENGTHS, DIGESTS, DIGESTS, DIGESTS
+)
 
 
 def recipe_of(*segments: Segment) -> Recipe:
@@ -44,13 +56,21 @@ def test_a_recipe_is_an_array_of_a_check_the_size_and_the_segments() -> None:
     assert encode_recipe(recipe) == packed(LEAST_SIZE, [HALF, DIGEST], [HALF, DIGEST])
 
 
+def test_a_segment_that_is_a_delta_is_followed_by_the_delta_and_its_base() -> None:
+    delta, base = Digest(b"d" * 32), Digest(b"b" * 32)
+    recipe = recipe_of(Segment(HALF, DIGEST), Segment(HALF, DIGEST, delta, base))
+    assert encode_recipe(recipe) == packed(LEAST_SIZE, [HALF, DIGEST], [HALF, DIGEST, delta, base])
+    assert list(recipe.parts) == [Part(BLOB, DIGEST, HALF), Part(BLOB, base, HALF), Part(DELTA, delta, None)]
+
+
 def test_a_blob_that_is_a_file_of_its_own_is_large_enough_for_a_recipe() -> None:
     assert LEAST_SIZE == LARGE
 
 
 def test_as_many_segments_as_a_recipe_may_have_fit_into_it() -> None:
-    one = len(msgpack.packb([MOST, DIGEST]))
-    assert (one, MOST_SEGMENTS * one + 100 < MOST) == (40, True)
+    whole, delta = len(msgpack.packb([MOST, DIGEST])), len(msgpack.packb([MOST, *[DIGEST] * 3]))
+    assert (whole, MOST_SEGMENTS * whole + 100 < MOST) == (40, True)
+    assert (delta, MOST_WITH_DELTAS * delta + 100 < MOST) == (108, True)
 
 
 GOOD = packed(LEAST_SIZE, [HALF, DIGEST], [HALF, DIGEST])
@@ -83,7 +103,9 @@ GOOD = packed(LEAST_SIZE, [HALF, DIGEST], [HALF, DIGEST])
         (packed(LEAST_SIZE, [HALF, DIGEST, DIGEST], [HALF, DIGEST]), "malformed segment"),
         (packed(LEAST_SIZE, HALF, HALF), "malformed segment"),
         (packed(LEAST_SIZE, {b"x": DIGEST}, [HALF, DIGEST]), "malformed segment"),
-        (packed(LEAST_SIZE, [HALF, DIGEST], [HALF, DIGEST, DIGEST, DIGEST]), "r1 has a segment that is stored as a delta, which needs a newer artstore"),
+        (packed(LEAST_SIZE, [HALF, DIGEST], [HALF, DIGEST, DIGEST[:31], DIGEST]), "r1 has a malformed segment"),
+        (packed(LEAST_SIZE, [HALF, DIGEST], [HALF, DIGEST, None, None]), "r1 has a malformed segment"),
+        (packed(LEAST_SIZE, [HALF, DIGEST], [HALF, DIGEST, DIGEST, DIGEST, DIGEST]), "r1 has a malformed segment"),
         (packed(LEAST_SIZE, [HALF, DIGEST], bytes(5000)), "r1 can't be decoded: BufferFull"),
         (b"\x94\xa2\xff\xff" + GOOD[35:], "r1 can't be decoded: "),
         (b"\x94" * 3000, "r1 can't be decoded: "),

@@ -12,9 +12,9 @@ from blake3 import blake3
 from msgpack import packb, unpackb
 
 from tests.support.fold import FIELDS, Change, Entries, fold, fold_run, unsealed
-from tests.support.unpacked import Copies, objects_of, segments
+from tests.support.unpacked import Copies, objects_of, segments, xored
 
-OBJECTS, DIRECTORY, PART, REFERENCE = {1: "blob", 2: "tree", 3: "version", 4: "recipe"}, 2, 3, 4
+OBJECTS, DIRECTORY, PART, REFERENCE = {1: "blob", 2: "tree", 3: "version", 4: "recipe", 5: "delta"}, 2, 3, 4
 SPLIT = 16384
 CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 ENTRY = "[01]biib|[23]biibi|4bi[iN]sss[sN]"  # the kind, and what each field is: bytes, int, NoneType or str
@@ -24,7 +24,8 @@ PARTIAL = r'(?m)^\[remote "(.+)"\]\n(?:[a-z]+ = .*\n)*partial = true'
 
 
 def hashed(data: bytes, of: str = "blob") -> str:
-    return (blake3(data) if of == "blob" else blake3(data, derive_key_context=f"artstore 2026-11-21 {of}")).hexdigest()
+    day = "2026-12-01" if of == "delta" else "2026-11-21"
+    return (blake3(data) if of == "blob" else blake3(data, derive_key_context=f"artstore {day} {of}")).hexdigest()
 
 
 class Reader:
@@ -51,11 +52,20 @@ class Reader:
                 file.seek(offset)
                 data = opened(file.read(length))
             if hashed(data, kind) != digest and recipes:
-                data = b"".join(self.read(segment.hex()) for _, segment in segments(data))
+                data = b"".join(self._segment(*row) for row in segments(data))
             if hashed(data, kind) == digest:
-                assert kind == "blob" or packb(list(unpackb(data))) == data, f"{kind} {digest} is not canonical"
+                assert kind in ("blob", "delta") or packb(list(unpackb(data))) == data, (
+                    f"{kind} {digest} is not canonical"
+                )
                 return data
         raise LookupError(f"{kind} {digest} is missing or damaged")
+
+    def _segment(self, length: int, segment: bytes, *beside: bytes) -> bytes:  # as it is, or with a delta and its base
+        if not beside:
+            return self.read(segment.hex())
+        data = xored(self.read(beside[0].hex(), "delta"), self.read(beside[1].hex()), segment + beside[1])
+        assert len(data) == length and hashed(data) == segment.hex(), "a delta that isn't the segment's"
+        return data
 
     def _tree(self, part: bool, size: int, digest: bytes, files: int) -> list[Any]:  # of a directory, or of one part
         tree: list[Any] = unpackb(self.read(digest.hex(), "tree"))

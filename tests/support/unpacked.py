@@ -56,9 +56,19 @@ def tiled(start: int, lengths: list[int], end: int) -> list[int]:
 def cut(how: list[Any], place: int, length: int, stored: bytes) -> bytes:
     raw, codec, width, check = how
     assert blake3(stored).digest()[:8] == check and 0 < raw <= 4 << 20, "a damaged frame"
+    return decoded(codec, width, stored, raw)[place : place + length]
+
+
+def decoded(codec: int, width: int, stored: bytes, raw: int) -> bytes:
     data = stored if codec == 0 else inflated(stored, raw) if codec == 1 else joined(stored, width, raw)
     assert len(data) == raw and (codec, width) in ((0, 1), (1, 1), (2, 2), (2, 4), (2, 8)), "a frame of another length"
-    return data[place : place + length]
+    return data
+
+
+def xored(delta: bytes, base: bytes, names: bytes) -> bytes:
+    begin, codec, width, zero = struct.unpack(">64sBBH", delta[:68])
+    assert begin == names and zero == 0, "a delta of something else"
+    return bytes(one ^ other for one, other in zip(decoded(codec, width, delta[68:], len(base)), base, strict=True))
 
 
 def inflated(stored: bytes, raw: int) -> bytes:
@@ -84,5 +94,5 @@ def segments(recipe: bytes) -> list[list[Any]]:
     rest: bytes = packb([size, *rows])
     assert packb([check, size, *rows]) == recipe, "a recipe that is not canonical"
     assert blake3(rest, derive_key_context="artstore 2026-12-01 recipe").digest() == check, "a damaged recipe"
-    assert size == sum(length for length, _ in rows) and len(rows) > 1, "a recipe that doesn't add up"
+    assert size == sum(row[0] for row in rows) and len(rows) > 1, "a recipe that doesn't add up"
     return rows

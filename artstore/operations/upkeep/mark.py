@@ -95,9 +95,9 @@ class Marks:
         self._mark_segments()
 
     def _mark_segments(self) -> None:
-        """Mark the segments of reachable blobs. Each copy of a recipe counts: readers and savers may rely on any.
+        """Mark the parts of reachable blobs. Each copy of a recipe counts: readers and savers may rely on any.
 
-        Packs are listed anew each time: a blob may have been packed since, on segments that nothing else needs.
+        Packs are listed anew each time: a blob may have been packed since, on parts that nothing else needs.
         """
         packs, large = self._objects.packs, self._objects.large
         while new := packs.refresh() - self.packs:
@@ -114,7 +114,7 @@ class Marks:
             if blob not in self.reachable:
                 continue
             if segments is not None:
-                self.reachable.update(segment.digest for segment in segments)
+                self.reachable.update(part.digest for segment in segments for part in segment.parts)
             elif blob not in large.sizes([blob]):
                 raise DamagedObject(f"the recipe of blob {short(blob)} is damaged: nothing is collected", hint=HEAL)
 

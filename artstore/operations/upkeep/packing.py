@@ -4,16 +4,17 @@ import os
 from collections import Counter, deque
 from contextlib import closing
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
-
-from blake3 import blake3
+from typing import NamedTuple
 
 from artstore.backends.files import closing_fd
 from artstore.domain.cutting import Piece, cuts
 from artstore.domain.digest import BLOB, Digest, digest_of, from_hex, is_hex, short
-from artstore.domain.frames import Encoded, encode
-from artstore.domain.recipes import MOST_SEGMENTS, Recipe, Segment, encode_recipe
+from artstore.domain.frames import encode
+from artstore.domain.recipes import MOST_SEGMENTS, Recipe, Segment
 from artstore.errors import ArtstoreError, Damage, DamagedObject, NoSpace, StorageError
+from artstore.operations.upkeep.ancestry import Ancestry
+from artstore.operations.upkeep.beside import Candidate
+from artstore.operations.upkeep.blobs import BlobPack
 from artstore.operations.upkeep.mark import Marks
 from artstore.operations.upkeep.merge import MERGE_GRACE, publish
 from artstore.operations.upkeep.removal import Everything, Removal, Removed, sweep
@@ -27,17 +28,12 @@ from artstore.store.refs import Refs
 from artstore.store.runs import Runs
 from artstore.store.transaction import Transaction
 
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-
 WORTH = 0.97
 """A blob is packed if it then takes this part of its size or less."""
 _SAMPLES = 8
 """Pieces of a blob that are encoded to estimate what it takes when it is packed."""
 _ROLL = 256 << 20
 """Bytes after which a pack is finished: then the files that are in it can go."""
-_THREADS, _AHEAD = 2, 4
-"""Threads that encode, and pieces that wait for them."""
 
 
 class Packing(NamedTuple):
@@ -61,14 +57,6 @@ class Packing(NamedTuple):
     def freed_bytes(self) -> int:
         """Bytes that the repository takes less, once nothing waits in the trash."""
         return self.blob_bytes - self.stored_bytes
-
-
-class _Candidate(NamedTuple):
-    digest: Digest
-    size: int
-    pieces: list[Piece]
-    part: float
-    """of its size that it probably takes when it is packed, if none of its segments is stored yet"""
 
 
 class Packer:
@@ -116,12 +104,14 @@ class Packer:
 
     # -- what to pack --
 
-    def _candidates(self) -> list[_Candidate]:
+    def _candidates(self) -> list[Candidate]:
         """The reachable blobs that are files, with the pieces into which each is cut and an estimate by samples."""
         self._monitor.start("looking", "blob")
         marks = Marks(self._objects, self._refs, self._runs, Monitor())
+        elders = Ancestry(self._objects, self._refs, self._runs).elders
+        order = {digest: number for number, digest in enumerate(elders)}
         held, found = self._held(), []
-        for digest, size in self._objects.large.files():
+        for digest, size in sorted(self._objects.large.files(), key=lambda one: order.get(one[0], -1)):
             if digest not in marks:
                 continue
             if digest in held or self._is_linked(digest):
@@ -131,7 +121,8 @@ class Packer:
                 with self._objects.large.open(digest, size) as content:
                     pieces = list(islice(cuts(size, content.read), MOST_SEGMENTS + 1))
                     if len(pieces) <= MOST_SEGMENTS:  # else the file stays: no recipe has more
-                        found.append(_Candidate(digest, size, pieces, _estimate(content, pieces)))
+                        part = _estimate(content, pieces)
+                        found.append(Candidate(digest, size, pieces, elders.get(digest, []), part))
             except (Damage, StorageError) as error:
                 self._problems.append(str(error))
             self._monitor.advance(1)
@@ -158,76 +149,44 @@ class Packer:
         except OSError:
             return True  # it is gone
 
-    def _worth_packing(self, found: list[_Candidate]) -> list[_Candidate]:
+    def _worth_packing(self, found: list[Candidate]) -> list[Candidate]:
         """Those that get smaller: their segments shrink, or others have the same ones. The others are hashed for this."""
         recipes = {one.digest: self._recipe_of(one) for one in found if one.part > WORTH}
         times = Counter(segment for recipe in recipes.values() for segment in set(recipe.segments))
-        absent = set(self._objects.packs.locate_many({segment.digest for segment in times}, segments=True)[1])
+        absent = set(self._objects.packs.locate_many({segment.digest for segment in times}, parts=True)[1])
 
-        def part(one: _Candidate) -> float:
+        def part(one: Candidate) -> float:
             segments = recipes[one.digest].segments if one.digest in recipes else ()
             new = sum(segment.length / times[segment] for segment in segments if segment.digest in absent)
             return new / one.size if segments else one.part
 
         return [one._replace(part=part(one)) for one in found if part(one) <= WORTH]
 
-    def _recipe_of(self, one: _Candidate) -> Recipe:
+    def _recipe_of(self, one: Candidate) -> Recipe:
         with self._objects.large.open(one.digest, one.size) as content:
             hashed = ((piece.length, content.read(piece.offset, piece.length)) for piece in one.pieces)
             return Recipe(one.size, tuple(Segment(length, digest_of(BLOB, data)) for length, data in hashed))
 
     # -- packing --
 
-    def _pack_some(self, tx: Transaction, todo: deque[_Candidate]) -> tuple[list[Digest], int]:
+    def _pack_some(self, tx: Transaction, todo: deque[Candidate]) -> tuple[list[Digest], int]:
         """Publish a pack with the next blobs. Returns them, and the bytes of the pack; 0 if nothing new was needed."""
         self._objects.packs.refresh()
-        packed, own = [], set[Digest]()
         with tx.storage.writing(), closing(FramedWriter(tx.staged())) as writer:
+            pack = BlobPack(tx, writer, self._monitor.advance)
             while todo and writer.size < _ROLL:
-                one = todo.popleft()
                 try:
-                    self._add(tx, writer, own, one)
-                    packed.append(one.digest)
+                    pack.add(todo.popleft())
                 except (Damage, StorageError) as error:
                     if isinstance(error, NoSpace):
                         raise
                     self._problems.append(str(error))
             if not len(writer):  # nothing was packed, or only blobs that are segments of others
-                return packed, 0
+                return pack.blobs, 0
             publish(tx, writer)
         if self._objects.here is not None:
             _forget_pages(self._objects.here.path(pack_path(writer.name)))
-        return packed, writer.size
-
-    def _add(self, tx: Transaction, writer: FramedWriter, own: set[Digest], one: _Candidate) -> None:
-        """Add the segments of a blob that aren't stored yet, and its recipe. Two threads encode.
-
-        `own` are the segments in this pack.
-        """
-        from concurrent.futures import ThreadPoolExecutor
-
-        hasher, segments = blake3(), list[Segment]()
-        waiting: deque[tuple[Segment, Future[Encoded]]] = deque()
-        with self._objects.large.open(one.digest, one.size) as content, ThreadPoolExecutor(_THREADS) as pool:
-            for piece in one.pieces:
-                data = content.read(piece.offset, piece.length)
-                hasher.update(data)
-                segment = Segment(len(data), digest_of(BLOB, data))
-                segments.append(segment)
-                if segment.digest not in own and not tx.rely_on_segments({segment.digest}):
-                    own.add(segment.digest)
-                    waiting.append((segment, pool.submit(encode, data, piece.widths)))
-                    if len(waiting) >= _AHEAD:
-                        _add_frame(writer, *waiting.popleft())
-                self._monitor.advance(0, len(data))
-            while waiting:
-                _add_frame(writer, *waiting.popleft())
-            if hasher.digest() != one.digest:
-                content.check()
-                raise DamagedObject(f"blob {short(one.digest)} was read wrong: it is not packed")
-        if len(segments) > 1:
-            writer.add_recipe(one.digest, encode_recipe(Recipe(one.size, tuple(segments))))
-        self._monitor.advance(1)
+        return pack.blobs, writer.size
 
     # -- letting go --
 
@@ -262,10 +221,6 @@ def _estimate(content: Content, pieces: list[Piece]) -> float:
         size += len(data)
         stored += len(encode(data, piece.widths).stored)
     return stored / size if size else 1.0
-
-
-def _add_frame(writer: FramedWriter, segment: Segment, encoded: "Future[Encoded]") -> None:
-    writer.add_frame(encoded.result(), segment.length, [(BLOB, segment.digest, 0, segment.length)])
 
 
 def _forget_pages(path: str) -> None:

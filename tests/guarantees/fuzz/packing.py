@@ -1,4 +1,4 @@
-"""What packs large blobs: stored segments, files to be cut, recipes and packs, each with its seeds and the function of an input."""
+"""What packs large blobs: stored segments, files to be cut, recipes, deltas and packs, each with its seeds and the function of an input."""
 
 import io
 import json
@@ -15,8 +15,10 @@ from artstore.domain import recipes as recipe
 from artstore.domain.codec import encode_rows
 from artstore.domain.containers import SMALL, spans
 from artstore.domain.cutting import cuts
-from artstore.domain.digest import BLOB, RECIPE, TREE, Digest, digest_of, pack_digest
+from artstore.domain.deltas import decode_delta, delta_digest, encode_delta, restored
+from artstore.domain.digest import BLOB, DELTA, RECIPE, TREE, Digest, digest_of, pack_digest
 from artstore.domain.frames import MOST, Encoded, decode, encode
+from artstore.domain.planes import exclusive_or
 from artstore.errors import DamagedObject
 from artstore.store.framed import COUNT, FRAME, FramedWriter
 from artstore.store.packfile import check_rows, known_index, open_pack, salvage
@@ -128,8 +130,11 @@ def recipes() -> list[bytes]:
     digest = Digest(bytes(32))
     made = [[1 << 20, 1], [1 << 19] * 2, [4 << 20, 127, 128, 65_535, 65_536]]
     return [
-        recipe.encode_recipe(recipe.Recipe(sum(lengths), tuple(recipe.Segment(length, digest) for length in lengths)))
+        recipe.encode_recipe(
+            recipe.Recipe(sum(lengths), tuple(recipe.Segment(length, digest, *beside) for length in lengths))
+        )
         for lengths in made
+        for beside in ((), (digest, digest))
     ]
 
 
@@ -138,6 +143,33 @@ def fuzz_recipe(data: bytes) -> None:
         _, *rows = msgpack.unpackb(data, use_list=False, strict_map_key=False)
         data = encode_rows((recipe._check(tuple(rows)), *rows))
     assert recipe.encode_recipe(recipe.decode_recipe(data)) == data
+
+
+# -- deltas --
+
+_LENGTH = struct.Struct(">i")  # of the base, which has this many bytes; the delta is behind it
+
+
+def deltas() -> list[bytes]:
+    noise = random.Random(0).randbytes(1000)
+    found = list[bytes]()
+    for data, widths in (
+        (exclusive_or(noise, b"x" * 1000), ()),
+        (exclusive_or(noise, bytes(500) + noise[:500]), (2, 4)),
+    ):
+        made = encode_delta(digest_of(BLOB, data), data, digest_of(BLOB, noise), noise, widths)
+        found += [_LENGTH.pack(len(data)) + made] if made is not None else []
+    return found
+
+
+def fuzz_delta(data: bytes) -> None:
+    (length,) = _LENGTH.unpack(data[:4].ljust(4, b"\0"))
+    delta = memoryview(data)[4:]
+    base = bytes(max(0, min(length, MOST + 1)))
+    assert len(delta_digest(delta)) == 32
+    found = restored(delta, base)
+    assert len(found) == len(base) and len(found) <= MOST
+    assert bytes(delta[:64]) == b"".join(decode_delta(delta)[:2])
 
 
 # -- packs of frames --
@@ -149,6 +181,11 @@ def packs() -> list[bytes]:
     exponents = bytes(byte for value in random.Random(0).randbytes(100) for byte in (value, 60 + value % 3))
     halves = (recipe.Segment(len(_HALF), digest_of(BLOB, _HALF)),) * 2
     found = []
+    other = b"x" * len(_HALF)  # beside zeros, it is what differs
+    codec, width, stored = encode(other)
+    beside = recipe.Segment(len(other), digest_of(BLOB, other), base=digest_of(BLOB, _HALF))
+    delta = beside.digest + digest_of(BLOB, _HALF) + bytes([codec, width, 0, 0]) + stored
+    step = recipe.Recipe(2 * len(_HALF), (halves[0], beside._replace(delta=delta_digest(delta))))
     for objects in ((), (exponents,), (exponents, b"text" * 99, _HALF)):
         with tempfile.TemporaryDirectory() as folder:
             writer = FramedWriter(f"{folder}/pack")
@@ -158,6 +195,8 @@ def packs() -> list[bytes]:
                 writer.add(TREE, digest_of(TREE, b"\x90"), b"\x90")
                 whole = recipe.Recipe(2 * len(_HALF), halves)
                 writer.add_recipe(digest_of(BLOB, _HALF * 2), recipe.encode_recipe(whole))
+                writer.add(DELTA, delta_digest(delta), delta)
+                writer.add_recipe(digest_of(BLOB, _HALF + other), recipe.encode_recipe(step))
             writer.finish()
             with open(writer.path, "rb") as file:
                 found.append(_sealed(file.read()))
@@ -208,10 +247,12 @@ def _put_together(pack: Pack, row: Row) -> None:
     """A blob of which all segments are in a pack is right, or damaged."""
     if (data := pack.object(row)) is None:
         return
-    places = {other.digest: (pack.name, other) for other in pack.index.rows() if other.kind == BLOB}
-    segments = recipe.decode_recipe(data).segments
-    if all(digest in places and places[digest][1].size == length for length, digest in segments):
-        blob = Packed(row.digest, segments, pack.name, places)
+    rows = {other.digest: other for other in pack.index.rows()}
+    found = recipe.decode_recipe(data)
+    parts = set(found.parts)
+    if all(part.digest in rows and part.fits(rows[part.digest].kind, rows[part.digest].size) for part in parts):
+        places = {part: (pack.name, rows[part.digest]) for part in parts}
+        blob = Packed(row.digest, found.segments, pack.name, places)
         content = PackedContent(blob, {pack.name: (pack.read_range, lambda: None)}, VerifiedNotes(None))
         with content, suppress(DamagedObject):
             content.check()

@@ -61,6 +61,7 @@ TARGETS: dict[str, Target] = {
     "segment": Target(packing.fuzz_segment, packing.segments),
     "cuts": Target(packing.fuzz_cuts, packing.files, (), told=packing.FILE_WORDS),
     "recipe": Target(packing.fuzz_recipe, packing.recipes, shape=MSGPACK),
+    "delta": Target(packing.fuzz_delta, packing.deltas),
     "frames": Target(packing.fuzz_frames, packing.packs, most=2048),
     "entry": Target(decoders.fuzz_entry, seeds.entries, DamagedLog, JSON, seeds.ENTRY_WORDS, 2048),
     "collection": Target(decoders.fuzz_collection, lambda: seeds.lines(seeds.COLLECTION), LOG, LINES, seeds.LOG_WORDS, 8192),

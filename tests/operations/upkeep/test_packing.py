@@ -22,8 +22,7 @@ from artstore.store.packs import FOOTER, ROW
 from artstore.store.paths import blob_path
 from tests.support.folders import make_tree, snapshot
 from tests.support.maintenance import gc, spoil_packed
-
-MIB = 1 << 20
+from tests.support.packing import MIB, out, stored_bytes, stored_files
 
 
 def noise(size: int, seed: int) -> bytes:
@@ -41,19 +40,6 @@ def weights(*seeds: int) -> bytes:
         at += len(part)
     text = json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + b"".join(parts)
-
-
-def stored_files(repository: Repository) -> list[str]:
-    return [digest.hex() for digest, _ in repository.objects.large.files()]
-
-
-def stored_bytes(repository: Repository) -> int:
-    return sum(size for _, size in repository.storage.below("objects"))
-
-
-def out(repository: Repository, spec: str, place: Path, **how: object) -> dict[str, tuple[bool, bytes] | None]:
-    repository.get(repository.find(spec), str(place), Restore(**how))  # type: ignore[arg-type]
-    return snapshot(place)
 
 
 @pytest.fixture

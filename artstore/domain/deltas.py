@@ -1,0 +1,65 @@
+"""Deltas: a segment as what differs from a similar one, its base.
+
+A delta is the digest of the segment, the digest of the base, a codec and a width, and then the exclusive or of both, of
+the segment's length, stored with that codec as a segment is. The base is as long as the segment. Weights after some
+more steps of training have most high bits in common with the weights before, so these become zeros.
+
+A delta is found by the BLAKE3 of all its bytes in a context of its own: so it can be checked without its base.
+"""
+
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from blake3 import blake3
+
+from artstore.domain.digest import Digest
+from artstore.domain.frames import Encoded, decode, encode, estimate
+from artstore.domain.planes import exclusive_or
+from artstore.errors import Damage
+
+WORTH = 0.85
+"""A delta has this part of the bytes that its segment takes without one, or less."""
+LEAST = 64 << 10
+"""Bytes of the smallest segment that may be a delta: a delta takes 68 bytes in the recipe, too."""
+_HEAD = struct.Struct(">32s32sBB2x")
+_CONTEXT = "artstore 2026-12-01 delta"
+
+
+class Delta(NamedTuple):
+    """A delta's fields."""
+
+    segment: Digest
+    base: Digest
+    difference: Encoded
+
+
+def delta_digest(delta: bytes | memoryview) -> Digest:
+    """The digest by which a delta is found."""
+    return Digest(blake3(delta, derive_key_context=_CONTEXT).digest())
+
+
+def encode_delta(
+    segment: Digest, data: bytes, base: Digest, base_data: bytes | memoryview, widths: Sequence[int]
+) -> bytes | None:
+    """A segment's delta. None if it isn't worth it, judged by samples: see WORTH. Both have the same length."""
+    difference = exclusive_or(data, base_data)
+    if estimate(difference, widths) > WORTH * estimate(data, widths):
+        return None
+    codec, width, stored = encode(difference, widths)
+    delta = _HEAD.pack(segment, base, codec, width) + stored
+    return delta if len(delta) <= WORTH * len(data) else None
+
+
+def decode_delta(delta: bytes | memoryview) -> Delta:
+    """The fields of a delta. Raises Damage if it has none."""
+    if len(delta) < _HEAD.size or any(delta[_HEAD.size - 2 : _HEAD.size]):
+        raise Damage("a delta doesn't begin as one")
+    segment, base, codec, width = _HEAD.unpack_from(delta)
+    return Delta(Digest(segment), Digest(base), Encoded(codec, width, bytes(delta[_HEAD.size :])))
+
+
+def restored(delta: bytes | memoryview, base_data: bytes | memoryview) -> bytes:
+    """The bytes of the segment of a delta, which the caller has to check. Raises Damage if they can't be right."""
+    codec, width, stored = decode_delta(delta).difference
+    return exclusive_or(decode(codec, width, stored, len(base_data)), base_data)

@@ -1,0 +1,215 @@
+"""`artstore pack`: the next step of a training is stored as what differs from the step before."""
+
+import json
+import os
+import random
+import struct
+from pathlib import Path
+
+import pytest
+
+from artstore.domain.digest import DELTA
+from artstore.errors import DamagedObject
+from artstore.repository import Repository
+from artstore.store.segments import Packed
+from tests.support.folders import make_tree, snapshot
+from tests.support.maintenance import gc
+from tests.support.packing import MIB, out, stored_bytes, stored_files
+
+STEPS = 4
+
+
+def tensor(seed: int) -> bytearray:
+    """1 MiB of BF16 numbers."""
+    return bytearray(b for low in random.Random(seed).randbytes(MIB // 2) for b in (low, 0x3F))
+
+
+def trained(data: bytearray, seed: int) -> bytearray:
+    """The numbers after a step of training: some differ in their lowest bit."""
+    changes = random.Random(seed).randbytes(len(data) // 2)
+    after = bytearray(data)
+    for at, change in enumerate(changes):
+        after[2 * at] ^= change < 30
+    return after
+
+
+def model(*tensors: bytes) -> bytes:
+    """A safetensors file."""
+    header, at = dict[str, object](), 0
+    for number, data in enumerate(tensors):
+        header[f"layer{number}"] = {"dtype": "BF16", "shape": [len(data) // 2], "data_offsets": [at, at + len(data)]}
+        at += len(data)
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + b"".join(tensors)
+
+
+def steps(count: int = STEPS) -> list[bytes]:
+    """A model after each step of its training."""
+    tensors, found = [tensor(1), tensor(2)], []
+    for step in range(count):
+        found.append(model(*tensors))
+        tensors = [trained(data, 10 * step + number) for number, data in enumerate(tensors)]
+    return found
+
+
+def save(repo: Repository, tmp_path: Path, name: str, files: dict[str, bytes], number: int) -> Path:
+    source = make_tree(tmp_path / f"{name}{number}", dict(files))
+    repo.put(str(source), name)
+    return source
+
+
+def packed_of(repo: Repository, spec: str, path: str = "model.safetensors") -> Packed:
+    repo.objects.packs.refresh()
+    digest = repo.entry(repo.find(spec), path).digest
+    found = repo.objects.large.packed.find(digest)
+    assert found is not None
+    return found
+
+
+def deltas(repo: Repository, spec: str, path: str = "model.safetensors") -> int:
+    return sum(segment.delta is not None for segment in packed_of(repo, spec, path).segments)
+
+
+@pytest.fixture
+def trains(repo: Repository, tmp_path: Path) -> Repository:
+    """A model after each of four steps, packed."""
+    for number, data in enumerate(steps()):
+        save(repo, tmp_path, "model", {"model.safetensors": data}, number)
+    assert repo.pack().blobs == STEPS
+    return repo
+
+
+def test_each_step_is_stored_beside_the_first_and_takes_a_fifth_of_it(trains: Repository, tmp_path: Path) -> None:
+    assert not stored_files(trains)
+    assert [deltas(trains, f"model:v{number}") for number in range(STEPS)] == [0, 2, 2, 2]
+    bases = {segment.base for number in (1, 2, 3) for segment in packed_of(trains, f"model:v{number}").segments}
+    first = {segment.digest for segment in packed_of(trains, "model:v0").segments}
+    assert bases - {None} < first, "no base is a delta"
+    assert stored_bytes(trains) < 0.57 * 2 * MIB + 3 * 0.2 * 2 * MIB
+
+
+def test_every_step_comes_back_as_it_was(trains: Repository, tmp_path: Path) -> None:
+    for number, data in enumerate(steps()):
+        assert out(trains, f"model:v{number}", tmp_path / f"out{number}") == {"model.safetensors": (False, data)}
+
+
+def test_a_range_of_a_step_is_read(trains: Repository) -> None:
+    data = steps()[3]
+    packed = packed_of(trains, "model:v3")
+    with trains.objects.large.packed.open(packed) as content:
+        for offset in (0, 100, MIB - 5, len(data) - 9):
+            assert content.read(offset, 5000) == data[offset : offset + 5000]
+
+
+@pytest.mark.parametrize("step", range(1, STEPS))
+def test_a_step_that_is_packed_later_finds_the_base_in_another_pack(
+    repo: Repository, tmp_path: Path, step: int
+) -> None:
+    """Also when the step before it is a delta itself."""
+    for number, data in enumerate(steps()[: step + 1]):
+        save(repo, tmp_path, "model", {"model.safetensors": data}, number)
+        repo.pack()
+    assert deltas(repo, f"model:v{step}") == 2
+    assert out(repo, f"model:v{step}", tmp_path / "out") == snapshot(tmp_path / f"model{step}")
+
+
+def test_a_checkpoint_under_another_name_is_found_by_its_size_and_ending(repo: Repository, tmp_path: Path) -> None:
+    for number, data in enumerate(steps(2)):
+        save(repo, tmp_path, "run", {f"checkpoint-{number}/model.safetensors": data}, number)
+    repo.pack()
+    assert deltas(repo, "run:v1", "checkpoint-1/model.safetensors") == 2
+
+
+def test_a_fine_tuned_model_is_stored_beside_the_one_that_its_run_used(
+    repo: Repository, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import artstore
+
+    monkeypatch.setenv("ARTSTORE_DIR", str(root))
+    before, after = steps(2)
+    save(repo, tmp_path, "base", {"model.safetensors": before}, 0)
+    source = make_tree(tmp_path / "tuned", {"model.safetensors": after})
+    with artstore.init(project="uncategorized") as run:
+        run.use_artifact("base:latest")
+        tuned = artstore.Artifact("tuned", "model")
+        tuned.add_dir(str(source))
+        run.log_artifact(tuned)
+    repo.pack()
+    assert deltas(repo, "tuned:v0") == 2
+
+
+def test_a_model_trained_anew_is_stored_by_itself(repo: Repository, tmp_path: Path) -> None:
+    save(repo, tmp_path, "model", {"model.safetensors": model(tensor(1), tensor(2))}, 0)
+    save(repo, tmp_path, "model", {"model.safetensors": model(tensor(8), tensor(9))}, 1)
+    repo.pack()
+    assert deltas(repo, "model:v1") == 0
+
+
+def test_a_tensor_that_changed_much_is_whole_and_the_base_from_there_on(repo: Repository, tmp_path: Path) -> None:
+    first, other = tensor(1), tensor(7)
+    states = [
+        model(first, tensor(2)),
+        model(trained(first, 1), other),
+        model(trained(first, 2), trained(other, 3)),
+    ]
+    for number, data in enumerate(states):
+        save(repo, tmp_path, "model", {"model.safetensors": data}, number)
+    repo.pack()
+    assert deltas(repo, "model:v1") == 1
+    last = packed_of(repo, "model:v2").segments
+    assert [segment.base for segment in last[-2:]] == [
+        packed_of(repo, "model:v0").segments[-2].digest,
+        packed_of(repo, "model:v1").segments[-1].digest,
+    ]
+
+
+def test_a_base_stays_when_its_version_is_deleted(trains: Repository, tmp_path: Path) -> None:
+    trains.delete("model:v0")
+    gc(trains)
+    gc(trains)
+    assert out(trains, "model:v2", tmp_path / "out") == snapshot(tmp_path / "model2")
+
+
+def test_nothing_is_left_when_all_versions_are_deleted(trains: Repository) -> None:
+    trains.delete_collection("model")
+    gc(trains)
+    gc(trains)
+    assert stored_bytes(trains) < 10_000
+
+
+@pytest.mark.damaged
+@pytest.mark.parametrize("what", ["delta", "base"])
+def test_a_damaged_part_is_told_and_repaired_from_a_folder(
+    trains: Repository, root: Path, tmp_path: Path, what: str
+) -> None:
+    trains.get(trains.find("model:v2"), str(tmp_path / "out"))  # a checkout from which it can be repaired
+    packed = packed_of(trains, "model:v2")
+    base, delta = packed.segments[-1].parts
+    name, row = packed.places[base if what == "base" else delta]
+    path = root / f"objects/packs/{name}.pack"
+    os.chmod(path, 0o600)
+    with path.open("r+b") as file:
+        file.seek(row.offset + row.length // 2)
+        (byte,) = file.read(1)
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte ^ 1]))
+    with Repository(str(root)) as fresh, pytest.raises(DamagedObject):
+        fresh.get(fresh.find("model:v2"), str(tmp_path / "out2"))
+    with Repository(str(root)) as fresh:
+        assert fresh.fsck().problems
+        fresh.fsck(repair=True)
+    with Repository(str(root)) as fresh:
+        fresh.get(fresh.find("model:v2"), str(tmp_path / "out3"))
+        assert snapshot(tmp_path / "out3") == snapshot(tmp_path / "model2")
+
+
+def test_a_lying_delta_is_damage_and_no_content(trains: Repository, root: Path) -> None:
+    """Another pack's delta has the right name, and gives something else than the segment."""
+    packed = packed_of(trains, "model:v2")
+    with trains.objects.large.packed.open(packed) as content:
+        segment = packed.segments[-1]
+        wrong = segment._replace(digest=packed.segments[-2].digest)
+        assert content._decoded(wrong) is None and content._decoded(segment) is not None
+    assert {
+        row.kind for name in trains.objects.packs.names() for row in trains.objects.packs.open(name).index.rows()
+    } > {DELTA}
