@@ -59,7 +59,12 @@ def decode_delta(delta: bytes | memoryview) -> Delta:
     return Delta(Digest(segment), Digest(base), Encoded(codec, width, bytes(delta[_HEAD.size :])))
 
 
-def restored(delta: bytes | memoryview, base_data: bytes | memoryview) -> bytes:
-    """The bytes of the segment of a delta, which the caller has to check. Raises Damage if they can't be right."""
-    codec, width, stored = decode_delta(delta).difference
+def restored(segment: Digest, delta: bytes | memoryview, base: Digest, base_data: bytes | memoryview) -> bytes:
+    """The bytes of the segment of a delta, which the caller has to check.
+
+    Raises Damage if they can't be right, or the delta is one of another segment or base.
+    """
+    names_segment, names_base, (codec, width, stored) = decode_delta(delta)
+    if (names_segment, names_base) != (segment, base):
+        raise Damage("a delta is not of the segment and the base for which it stands")
     return exclusive_or(decode(codec, width, stored, len(base_data)), base_data)

@@ -119,7 +119,7 @@ class PackedContent:
         if base is None or delta is None:
             return None
         try:
-            return checked(BLOB, segment.digest, restored(delta, base))
+            return checked(BLOB, segment.digest, restored(segment.digest, delta, segment.parts[0].digest, base))
         except Damage:
             return None
 

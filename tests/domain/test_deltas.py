@@ -34,7 +34,7 @@ def test_weights_after_a_step_are_much_smaller_beside_those_before() -> None:
     after = step(WEIGHTS, 2)
     delta = encode_delta(SEGMENT, after, BASE, WEIGHTS, (2,))
     assert delta is not None and len(delta) < 0.12 * len(after)
-    assert restored(delta, WEIGHTS) == after
+    assert restored(SEGMENT, delta, BASE, WEIGHTS) == after
 
 
 def test_there_is_no_delta_of_weights_that_have_nothing_in_common() -> None:
@@ -46,7 +46,7 @@ def test_there_is_no_delta_of_weights_that_have_nothing_in_common() -> None:
 def test_every_delta_gives_its_segment_back(data: bytes, drawn: st.DataObject) -> None:
     base = drawn.draw(st.binary(min_size=len(data), max_size=len(data)) | st.just(data))
     delta = encode_delta(SEGMENT, data, BASE, base, (2, 4, 8))
-    assert delta is None or (restored(delta, base), len(delta) < len(data)) == (data, True)
+    assert delta is None or (restored(SEGMENT, delta, BASE, base), len(delta) < len(data)) == (data, True)
 
 
 @given(st.binary(max_size=300), st.data())
@@ -86,8 +86,10 @@ def test_a_delta_is_the_segment_the_base_and_their_difference() -> None:
         (SEGMENT + BASE + bytes([PLANES, 3, 0, 0]) + b"xy", b"xyz"),
         (SEGMENT + BASE + bytes([9, 1, 0, 0]) + b"x", b"x"),
         (SEGMENT + BASE + bytes([RAW, 1, 0, 0]), bytes(MOST + 1)),
+        (BASE + BASE + bytes([RAW, 1, 0, 0]) + b"x", b"x"),
+        (SEGMENT + SEGMENT + bytes([RAW, 1, 0, 0]) + b"x", b"x"),
     ],
 )
 def test_anything_else_is_refused(delta: bytes, base: bytes) -> None:
     with pytest.raises(Damage):
-        restored(delta, base)
+        restored(SEGMENT, delta, BASE, base)

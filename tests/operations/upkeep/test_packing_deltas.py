@@ -1,9 +1,6 @@
 """`artstore pack`: the next step of a training is stored as what differs from the step before."""
 
-import json
 import os
-import random
-import struct
 from pathlib import Path
 
 import pytest
@@ -11,63 +8,27 @@ import pytest
 from artstore.domain.digest import DELTA
 from artstore.errors import DamagedObject
 from artstore.repository import Repository
-from artstore.store.segments import Packed
 from tests.support.folders import make_tree, snapshot
 from tests.support.maintenance import gc
-from tests.support.packing import MIB, out, stored_bytes, stored_files
-
-STEPS = 4
-
-
-def tensor(seed: int) -> bytearray:
-    """1 MiB of BF16 numbers."""
-    return bytearray(b for low in random.Random(seed).randbytes(MIB // 2) for b in (low, 0x3F))
-
-
-def trained(data: bytearray, seed: int) -> bytearray:
-    """The numbers after a step of training: some differ in their lowest bit."""
-    changes = random.Random(seed).randbytes(len(data) // 2)
-    after = bytearray(data)
-    for at, change in enumerate(changes):
-        after[2 * at] ^= change < 30
-    return after
-
-
-def model(*tensors: bytes) -> bytes:
-    """A safetensors file."""
-    header, at = dict[str, object](), 0
-    for number, data in enumerate(tensors):
-        header[f"layer{number}"] = {"dtype": "BF16", "shape": [len(data) // 2], "data_offsets": [at, at + len(data)]}
-        at += len(data)
-    text = json.dumps(header).encode()
-    return struct.pack("<Q", len(text)) + text + b"".join(tensors)
-
-
-def steps(count: int = STEPS) -> list[bytes]:
-    """A model after each step of its training."""
-    tensors, found = [tensor(1), tensor(2)], []
-    for step in range(count):
-        found.append(model(*tensors))
-        tensors = [trained(data, 10 * step + number) for number, data in enumerate(tensors)]
-    return found
+from tests.support.packing import (
+    MIB,
+    STEPS,
+    deltas,
+    model,
+    out,
+    packed_of,
+    steps,
+    stored_bytes,
+    stored_files,
+    tensor,
+    trained,
+)
 
 
 def save(repo: Repository, tmp_path: Path, name: str, files: dict[str, bytes], number: int) -> Path:
     source = make_tree(tmp_path / f"{name}{number}", dict(files))
     repo.put(str(source), name)
     return source
-
-
-def packed_of(repo: Repository, spec: str, path: str = "model.safetensors") -> Packed:
-    repo.objects.packs.refresh()
-    digest = repo.entry(repo.find(spec), path).digest
-    found = repo.objects.large.packed.find(digest)
-    assert found is not None
-    return found
-
-
-def deltas(repo: Repository, spec: str, path: str = "model.safetensors") -> int:
-    return sum(segment.delta is not None for segment in packed_of(repo, spec, path).segments)
 
 
 @pytest.fixture
