@@ -126,16 +126,16 @@ def _histories(runs: Runs, damaged: list[Damage] | None) -> _Histories:
 
 def _packed(objects: ObjectStore) -> tuple[int, int]:
     """The bytes that packed files take, and those that they would take as they are."""
-    packed, whole, segments = 0, dict[Digest, int](), set[Digest]()
+    packed, whole, parts = 0, dict[Digest, int](), set[Digest]()
     names = sorted(objects.packs.refresh())
     for name in names:
         with suppress(Damage, OSError, StorageError):  # fsck reports it
-            for blob, parts in objects.large.packed.recipes_in(name) if objects.packs.has_frames(name) else ():
-                whole[blob] = sum(part.length for part in parts or ())
-                segments.update(part.digest for part in parts or ())
+            for blob, segments in objects.large.packed.recipes_in(name) if objects.packs.has_frames(name) else ():
+                whole[blob] = sum(segment.length for segment in segments or ())
+                parts.update(part.digest for segment in segments or () for part in segment.parts)
     for name in names:
         for _, row in objects.large.packed.rows_in(name):
-            if row.kind == RECIPE or row.digest in segments:
+            if row.kind == RECIPE or row.digest in parts:
                 packed += row.stored_bytes
             elif row.stored_bytes < row.size:
                 packed += row.stored_bytes
@@ -154,8 +154,9 @@ def _stored(objects: ObjectStore, wanted: Set[Digest]) -> Iterator[tuple[Digest,
             yield digest, size
         elif (packed := objects.large.packed.find(digest)) is not None:
             yield from ((row.digest, row.stored_bytes) for _, row in packed.places.values())
-            recipe = (row for _, row in objects.packs.places(digest) if row.kind == RECIPE)
-            yield from ((row.digest, row.stored_bytes) for row in recipe if row.digest not in packed.places)
+            recipe = next((row for _, row in objects.packs.places(digest) if row.kind == RECIPE), None)
+            if recipe is not None and len(packed.segments) > 1:
+                yield digest, recipe.stored_bytes
 
 
 class VersionUsage(NamedTuple):

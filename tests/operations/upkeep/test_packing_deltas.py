@@ -164,6 +164,14 @@ def test_a_damaged_part_is_told_and_repaired_from_a_folder(
         assert snapshot(tmp_path / "out3") == snapshot(tmp_path / "model2")
 
 
+def test_what_a_step_takes_is_its_deltas_and_the_bases_that_it_shares(trains: Repository) -> None:
+    first, second = (trains.usage_of(trains.find(f"model:v{number}")) for number in (0, 1))
+    assert first.disk_bytes < 0.57 * 2 * MIB and first.own_bytes < 2000
+    assert second.own_bytes < 0.2 * 2 * MIB < second.shared_bytes < first.disk_bytes
+    usage = trains.usage()
+    assert usage.packed_bytes < stored_bytes(trains) and usage.saved_bytes > 6.5 * 2 * MIB / 2
+
+
 def test_a_lying_delta_is_damage_and_no_content(trains: Repository, root: Path) -> None:
     """Another pack's delta has the right name, and gives something else than the segment."""
     packed = packed_of(trains, "model:v2")
