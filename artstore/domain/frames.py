@@ -29,9 +29,14 @@ MOST = 4 << 20
 _SAMPLES, _SAMPLE = 4, 16 << 10
 """A segment is judged by this many pieces of it, each of this many bytes."""
 _WORTH = 0.95
-"""A plane, or a segment without planes, is compressed if its sample shrinks to this part of it or less."""
+"""A plane, or a segment without planes, is compressed if its sample shrinks to this part of it or less; a group too."""
 _AS_IT_IS = 1 << 31
 """Of a plane's length: the plane is not compressed."""
+
+_BLOCK = 32 << 10
+"""Bytes of a group in one block of zstd's: blocks before a damaged one can be decoded. It costs 0 to 1.5 %."""
+_BIT = 256
+"""Bytes that are decoded at once by `salvaged`: zstd gives back nothing of a piece in which it meets damage."""
 
 _LEVEL, _HASH_LOG, _WINDOW_LOG_MAX = 100, 102, 100
 """zstd's own numbers for parameters: two of a compressor, one of a decompressor."""
@@ -110,6 +115,15 @@ def _choice(data: bytes | memoryview, widths: Sequence[int]) -> tuple[int | None
     return best, chosen, least / len(sample) if sample else 1.0
 
 
+def compressed(data: bytes | memoryview) -> Encoded:
+    """Encode small objects that are stored together: ZSTD, or RAW if they hardly shrink. Nothing is tried on a sample.
+
+    For 128 KiB of text this takes a third of the time of `encode`, and of random bytes zstd lets go early.
+    """
+    frame = _compressed(bytes(data), 0, block=_BLOCK)
+    return Encoded(ZSTD, 1, frame) if len(frame) <= _WORTH * len(data) else Encoded(RAW, 1, bytes(data))
+
+
 def _sample(data: bytes | memoryview) -> bytes:
     """Pieces from the beginning to the end of a segment, at places that any width divides."""
     if len(data) <= _SAMPLES * _SAMPLE:
@@ -124,15 +138,18 @@ def _tried(sample: bytes) -> tuple[int, Settings]:
     return (size, settings) if size <= _WORTH * len(sample) else (len(sample), None)
 
 
-def _compressed(data: bytes, settings: int) -> bytes:
-    """One frame."""
+def _compressed(data: bytes, settings: int, *, block: int = MOST) -> bytes:
+    """One frame, which can be decoded block by block."""
     try:
         compressor = _idle[settings].pop()
     except IndexError:
         compressor = _zstd().ZstdCompressor(options=_SETTINGS[settings])
-    frame: bytes = compressor.compress(data, compressor.FLUSH_FRAME)
+    begun = [
+        compressor.compress(data[at : at + block], compressor.FLUSH_BLOCK) for at in range(0, len(data) - block, block)
+    ]
+    frame: bytes = compressor.compress(data[len(begun) * block :], compressor.FLUSH_FRAME)
     _idle[settings].append(compressor)
-    return frame
+    return b"".join([*begun, frame])
 
 
 def _stored(data: bytes | memoryview, width: int, chosen: Sequence[Settings]) -> bytes:
@@ -162,6 +179,25 @@ def decode(codec: int, width: int, stored: bytes | memoryview, raw_length: int) 
         if codec == PLANES and width in WIDTHS:
             return _joined(stored, width, raw_length)
     raise Damage(f"a segment's {raw_length} bytes can't be stored as {len(stored)} with codec {codec}, width {width}")
+
+
+def salvaged(codec: int, stored: bytes | memoryview, raw_length: int) -> bytes:
+    """What can be decoded of damaged bytes, from the beginning to the damage; empty for byte planes.
+
+    It may be wrong, too: the caller has to check what it takes of it.
+    """
+    if codec != ZSTD or not 0 <= raw_length <= MOST:
+        return bytes(stored[:raw_length]) if codec == RAW else b""
+    zstd, found = _zstd(), bytearray()
+    decompressor = zstd.ZstdDecompressor(options=_READING)
+    try:
+        for at in range(0, len(stored), _BIT):
+            found += decompressor.decompress(stored[at : at + _BIT], raw_length - len(found))
+            if decompressor.eof or len(found) >= raw_length:
+                break
+    except zstd.ZstdError:
+        pass
+    return bytes(found)
 
 
 def _joined(stored: bytes | memoryview, width: int, raw_length: int) -> bytes:

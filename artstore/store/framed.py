@@ -1,13 +1,17 @@
 """Packs of frames: their objects are stored compressed, each frame with one of them or several."""
 
 import struct
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import cached_property
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from blake3 import blake3
 
 from artstore.domain.digest import RECIPE, Digest, PackedKind
-from artstore.domain.frames import MOST, RAW, Encoded, decode
+from artstore.domain.frames import MOST, RAW, Encoded, compressed, decode, salvaged
 from artstore.errors import Damage
 from artstore.store.packs import FOOTER, FRAMES_MAGIC, HEADER, ROW, Pack, PackIndex, PackWriter, Row, Window, checked
 
@@ -29,9 +33,13 @@ class Frame(NamedTuple):
 
     def opened(self, stored: bytes | memoryview) -> memoryview:
         """The bytes of the objects in it. Raises Damage if its bytes are wrong."""
+        self.verify(stored)
+        return memoryview(decode(self.codec, self.width, stored, self.raw))
+
+    def verify(self, stored: bytes | memoryview) -> None:
+        """Raise Damage if these aren't its bytes as they are stored. They aren't decoded."""
         if len(stored) != self.stored or _check_of(stored) != self.check:
             raise Damage("a frame of a pack is damaged")
-        return memoryview(decode(self.codec, self.width, stored, self.raw))
 
 
 class FramedRow(Row):
@@ -85,13 +93,14 @@ class FramedIndex(PackIndex):
         for fields in FRAME.iter_unpack(self.table):
             yield Frame(*fields)
 
-    def _frame(self, number: int) -> Frame:
-        """A frame; an empty one for a number, size or place that can't be right, which `wrong_in` reports."""
-        if number * FRAME.size >= len(self.table):
-            return _NOWHERE
-        frame = Frame(*FRAME.unpack_from(self.table, number * FRAME.size))
-        right = frame.stored <= frame.raw <= MOST and frame.offset + frame.stored <= self.objects_end
-        return frame if right else _NOWHERE
+    @cached_property
+    def _frames(self) -> list[Frame]:
+        """All frames; an empty one instead of each whose size or place can't be right, which `wrong_in` reports."""
+        end = self.objects_end
+        return [
+            frame if frame.stored <= frame.raw <= MOST and frame.offset + frame.stored <= end else _NOWHERE
+            for frame in self.frames()
+        ]
 
     def row(self, number: int) -> FramedRow:
         return self._row(*ROW.unpack_from(self.data, number * ROW.size))
@@ -101,40 +110,57 @@ class FramedIndex(PackIndex):
             yield self._row(*fields)
 
     def _row(self, digest: bytes, kind: PackedKind, flags: int, zero: int, length: int, at: int) -> FramedRow:
-        frame = self._frame(at >> 32)
+        number = at >> 32
+        frame = self._frames[number] if number < len(self._frames) else _NOWHERE
         row = FramedRow(Digest(digest), kind, frame.stored, frame.offset)
         row.frame, row.place, row._size = frame, at & 0xFFFFFFFF, length
         return row
 
     def bytes_of(self, rows: Iterable[Row]) -> int:
-        return sum(length for _, length in {(row.offset, row.length) for row in rows})
+        """Of a frame with several objects, each takes its part."""
+        return sum(frame.stored * size // frame.raw for frame, size in _sizes_in(rows).items())
 
     def size_with(self, rows: Collection[Row]) -> int:
-        frames = {row.offset for row in rows}
-        table = COUNT.size + len(rows) * ROW.size + len(frames) * FRAME.size
-        return HEADER + self.bytes_of(rows) + table + FOOTER.size
+        """Frames of which half is needed are kept whole, as `copy_objects` does."""
+        sizes = _sizes_in(rows)
+        kept = sum(
+            frame.stored if 2 * size >= frame.raw else frame.stored * size // frame.raw for frame, size in sizes.items()
+        )
+        return HEADER + kept + COUNT.size + len(rows) * ROW.size + len(sizes) * FRAME.size + FOOTER.size
 
 
 _NOWHERE = Frame(HEADER, 0, 0, RAW, 1, b"")
 """A frame that can't be opened: no bytes have this check."""
 
 
+def _sizes_in(rows: Iterable[Row]) -> Counter[Frame]:
+    """Bytes of these objects in each frame that has some of them."""
+    sizes = Counter[Frame]()
+    for row in rows:
+        assert isinstance(row, FramedRow)
+        if row.frame.raw:
+            sizes[row.frame] += row.size
+    return sizes
+
+
 class FramedWindow(Window):
     """Objects of frames that are next to one another in a pack."""
 
+    def frames(self) -> Iterator[tuple[Frame, list[FramedRow], memoryview]]:
+        """Each frame with those of the objects that are in it, in their order, and its bytes as they are stored."""
+        for frame, members in groupby(self.rows, attrgetter("frame")):
+            rows = [row for row in members if isinstance(row, FramedRow)]
+            yield frame, rows, self.stored(rows[0])
+
     def objects(self) -> Iterator[tuple[Row, memoryview | None]]:
-        last: Frame | None = None
-        opened = memoryview(b"")
-        for row in self.rows:
-            assert isinstance(row, FramedRow)
+        for frame, rows, stored in self.frames():
             try:
-                if row.frame != last:
-                    last, opened = row.frame, row.frame.opened(self.stored(row))
+                opened = frame.opened(stored)
             except Damage:
-                last = None
-                yield row, None
+                yield from ((row, None) for row in rows)
                 continue
-            yield row, checked(row.kind, row.digest, opened[row.place : row.end])
+            for row in rows:
+                yield row, checked(row.kind, row.digest, opened[row.place : row.end])
 
 
 class FramedWriter(PackWriter):
@@ -170,15 +196,24 @@ class FramedWriter(PackWriter):
         for kind, digest, place, length in rows:
             self._rows.append(ROW.pack(digest, kind, 0, 0, length, number << 32 | place))
 
+    def copy_frame(self, frame: Frame, rows: Iterable[FramedRow], stored: memoryview) -> None:
+        """Add a frame as another pack has it, with all objects in it. The caller must have checked it."""
+        self._frames.append(FRAME.pack(self.size, *frame[1:]))
+        self._add_rows((row.kind, row.digest, row.place, row.size) for row in rows)
+        self._append(stored)
+
     def copy(self, row: Row, stored: memoryview) -> None:
-        """Add an object as another pack of frames stores it; as it is, if other objects share its frame."""
+        """Add an object as another pack of frames stores it; in a new frame, if other objects share its frame."""
         assert isinstance(row, FramedRow)
         if row.size == row.frame.raw:
-            self._frames.append(FRAME.pack(self.size, *row.frame[1:]))
-            self._add_rows([(row.kind, row.digest, 0, row.size)])
-            self._append(stored)
+            self.copy_frame(row.frame, [row], stored)
         else:
-            self.add(row.kind, row.digest, row.frame.opened(stored)[row.place : row.end])
+            data = row.frame.opened(stored)[row.place : row.end]
+            self.add_frame(compressed(data), len(data), [(row.kind, row.digest, 0, len(data))])
+
+    @property
+    def finished_size(self) -> int:
+        return super().finished_size + COUNT.size + len(self._frames) * FRAME.size
 
     def finish(self, *, sync: bool = True) -> Digest:
         segments = {Digest(row[:32]) for row in self._rows} if self._recipes else set()
@@ -202,21 +237,39 @@ class FramedPack(Pack):
         """the frame that was read last: its neighbours in it are mostly asked for next"""
 
     def peek(self, number: int) -> memoryview | None:
-        data = self.object(self.index.row(number))
-        return None if data is None else memoryview(data)
+        return self._found(self.index.row(number), self._read_ahead)
 
     def object(self, row: Row) -> bytes | None:
+        found = self._found(row, self.read_range)
+        return None if found is None else bytes(found)
+
+    def _found(self, row: Row, read: Callable[[int, int], bytes | memoryview]) -> memoryview | None:
         assert isinstance(row, FramedRow)
         if self._last[0] != row.frame:
             try:
-                self._last = row.frame, row.frame.opened(self.read_range(row.offset, row.length))
+                self._last = row.frame, row.frame.opened(read(row.offset, row.length))
             except Damage:
                 return None
-        return checked(row.kind, row.digest, bytes(self._last[1][row.place : row.end]))
+        return checked(row.kind, row.digest, self._last[1][row.place : row.end])
+
+    def salvaged(self, row: Row) -> bytes | None:
+        """An object of a damaged frame, checked, if it can be decoded although the frame's bytes are wrong."""
+        assert isinstance(row, FramedRow)
+        data = salvaged(row.frame.codec, self.read_range(row.offset, row.length), row.frame.raw)
+        return checked(row.kind, row.digest, data[row.place : row.end])
+
+    def damaged_with(self, row: Row) -> list[Digest]:
+        assert isinstance(row, FramedRow)
+        try:
+            row.frame.opened(self.read_range(row.offset, row.length))
+        except Damage:
+            return [other.digest for other in self.index.rows() if other.offset == row.offset]
+        return [row.digest]
 
     def window(self, rows: list[Row]) -> Window:
-        start, end = rows[0].offset, rows[-1].offset + rows[-1].length
-        return FramedWindow(rows, memoryview(self.read_range(start, end - start)))
+        ordered = sorted(rows, key=attrgetter("offset", "place"))
+        start, end = ordered[0].offset, max(row.offset + row.length for row in rows)
+        return FramedWindow(ordered, memoryview(self.read_range(start, end - start)))
 
 
 def index_of_frames(name: str, header: bytes, whole: bytes, objects_end: int) -> FramedIndex:

@@ -179,7 +179,8 @@ class ObjectStore:
                 self.packs.remember(pack)
                 return data
             damaged.add(pack.name)
-            self._damage.note(pack.name, digest)
+            for other in _damaged_with(pack, row):
+                self._damage.note(pack.name, other)
         # No copy was right: say whether reading failed, all copies are damaged, or there is none.
         what = f"{KIND_NAMES[kind]} {short(digest)}"
         failed = failed or self.packs.failure
@@ -275,6 +276,14 @@ class ObjectStore:
 
     def read_version(self, id: Digest) -> VersionRecord:
         return decode_version(self.read(VERSION, id), id)
+
+
+def _damaged_with(pack: Pack, row: Row) -> list[Digest]:
+    """This object, whose copy is wrong, and those that can't be read from the pack either."""
+    try:
+        return pack.damaged_with(row)
+    except OSError:
+        return [row.digest]
 
 
 def _right_bytes(pack: Pack, row: Row) -> bytes | None:

@@ -86,7 +86,10 @@ def salvage(size: int, read: Callable[[int, int], bytes]) -> Iterator[tuple[Obje
 
 
 def _salvaged_frames(size: int, read: Callable[[int, int], bytes]) -> Iterator[tuple[ObjectKind, Digest, bytes]]:
-    """The objects of those frames whose rows in the index are right, without recipes and deltas: nobody lost these."""
+    """The objects of those frames whose rows in the index are right; of a damaged frame, those before the damage.
+
+    Recipes and deltas are left out: nobody lost these.
+    """
     from artstore.store.framed import FramedPack, index_of_frames
 
     if size < HEADER + FOOTER.size:
@@ -100,8 +103,9 @@ def _salvaged_frames(size: int, read: Callable[[int, int], bytes]) -> Iterator[t
         return  # the index is of another size than it says
     pack = FramedPack(index, read, lambda: None)
     for row in index.rows():
-        data = pack.object(row)
-        if data is not None and row.kind != RECIPE and row.kind != DELTA:
+        if row.kind == RECIPE or row.kind == DELTA:
+            continue
+        if (data := pack.object(row) or pack.salvaged(row)) is not None:
             yield row.kind, row.digest, data
 
 

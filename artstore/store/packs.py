@@ -223,6 +223,11 @@ class PackWriter:
             raise Damage(f"{PACKED_NAMES[kind]} {digest.hex()[:12]} was written wrong to {self.path}")
         return found
 
+    @property
+    def finished_size(self) -> int:
+        """Bytes of the pack when it is finished, with what was added so far."""
+        return self.size + len(self._rows) * ROW.size + FOOTER.size
+
     def finish(self, *, sync: bool = True) -> Digest:
         """Write index and footer, sync and close. Returns the pack's digest, under which it is published."""
         index = self._index()
@@ -359,13 +364,16 @@ class Pack:
         Reads ahead, a MiB at a time (more from a distant place).
         """
         digest, kind, _, _, length, offset = ROW.unpack_from(self.index.data, number * ROW.size)
+        return checked(kind, digest, self._read_ahead(offset, length))
+
+    def _read_ahead(self, offset: int, length: int) -> memoryview:
+        """Read some bytes, and those behind them if the last ones read were just before them: more is likely to follow."""
         start = offset - self._ahead_at
         if start < 0 or start + length > len(self._ahead):
-            # Read ahead only if the last object read is just before this one: then the next is likely to follow.
             size = max(length, self.ahead) if 0 <= start <= len(self._ahead) else length
             self._ahead = memoryview(self.read_range(offset, min(size, self.index.objects_end - offset)))
             self._ahead_at, start = offset, 0
-        return checked(kind, digest, self._ahead[start : start + length])
+        return self._ahead[start : start + length]
 
     def object(self, row: Row) -> bytes | None:
         """Read an object with one read and check it. Returns None if this copy is wrong. Raises OSError.
@@ -379,6 +387,10 @@ class Pack:
         """Whether this object is in the pack and right. It is read and checked."""
         number = self.index.find(digest)
         return number is not None and self.object(self.index.row(number)) is not None
+
+    def damaged_with(self, row: Row) -> list[Digest]:
+        """The objects that can't be read if this one is damaged. An object of a plain pack is alone."""
+        return [row.digest]
 
     def window(self, rows: list[Row]) -> Window:
         """Read objects that are next to one another with one read. The last row must be the one that ends last."""

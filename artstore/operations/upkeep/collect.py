@@ -3,6 +3,7 @@
 import os
 from collections.abc import Set
 from contextlib import closing
+from operator import attrgetter
 from typing import NamedTuple
 
 from artstore.backends.owner import is_alive, parse
@@ -13,11 +14,11 @@ from artstore.errors import Damage, NotFound, Refused, StorageError, translated
 from artstore.operations.upkeep.mark import Marks
 from artstore.operations.upkeep.merge import opened, publish
 from artstore.operations.upkeep.removal import Everything, Removal, is_left_over, sweep
+from artstore.operations.upkeep.rewriting import copy_objects
 from artstore.progress import Monitor
 from artstore.store.objects import ObjectStore
 from artstore.store.packs import Row
 from artstore.store.paths import pack_path
-from artstore.store.reading import read_windows
 from artstore.store.refs import Refs
 from artstore.store.runs import Runs
 from artstore.store.transaction import Transaction
@@ -80,8 +81,9 @@ def plan(objects: ObjectStore, marks: Marks) -> Plan:
             continue
         # Of each pack, the live objects: reachable, not damaged, and without a good copy in an earlier pack.
         bad = objects.damage.inside(name)
-        rows = (row for row in pack.index.rows() if row.digest in marks and row.digest not in bad)
-        live = [row for row in rows if not copies.has_good(row)]
+        rows = [row for row in pack.index.rows() if row.digest in marks and row.digest not in bad]
+        second = copies.second(rows)
+        live = [row for row in rows if row.digest not in second] if second else rows
         live_bytes, all_bytes = pack.index.bytes_of(live), pack.index.stored_bytes
         # No live object: remove the pack. More than half dead, or damaged: rewrite it. Otherwise keep it.
         if pack.index.has_frames and marks.unread:
@@ -117,15 +119,20 @@ class _Copies:
         """Note the live objects of a pack."""
         self._first.update((row.digest, pack) for row in rows if row.kind != RECIPE)
 
-    def has_good(self, row: Row) -> bool:
-        """Whether an earlier pack has a good copy of an object. Reads and hashes it. Always False at a distant place."""
-        name = self._first.get(row.digest)
-        if name is None or self._objects.storage.distant:  # reading each copy would cost a request
-            return False
-        if row.kind == RECIPE:
-            return False  # two recipes of a blob may name other segments: each is kept
+    def second(self, rows: list[Row]) -> set[Digest]:
+        """Those of a pack's objects of which an earlier pack has a good copy. Reads and hashes these copies.
+
+        Always empty at a distant place, where reading each copy would cost a request.
+        """
+        if self._objects.storage.distant:
+            return set()
+        # Two recipes of a blob may name other segments: each is kept.
+        twice = [row for row in rows if row.digest in self._first and row.kind != RECIPE]
+        return {row.digest for row in sorted(twice, key=attrgetter("offset")) if self._has_good(row.digest)}
+
+    def _has_good(self, digest: Digest) -> bool:
         try:
-            return self._objects.packs.open(name).holds(row.digest)
+            return self._objects.packs.open(self._first[digest]).holds(digest)
         except (Damage, OSError):
             return False
 
@@ -227,12 +234,7 @@ def _rewrite(tx: Transaction, name: str, rows: list[Row], problems: list[str]) -
     objects = tx.objects
     try:
         with translated(f"rewrite pack {name[:12]}"), closing(objects.packs.open(name).writer(tx.staged())) as writer:
-            for window in read_windows(objects.packs, [(name, rows)]):
-                for row, data in window.objects():
-                    if data is None:
-                        objects.damage.note(name, row.digest)
-                        raise Damage(f"object {row.digest.hex()[:12]} in it is damaged")
-                    writer.copy(row, window.stored(row))
+            copy_objects(objects, [(name, rows)], writer)
             publish(tx, writer)
         return writer.size
     except (Damage, StorageError, FileNotFoundError) as error:

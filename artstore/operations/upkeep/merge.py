@@ -1,16 +1,16 @@
-"""Merging packs: eight or more small packs of one size class become one pack."""
+"""Merging packs: eight or more small packs of one size class, all plain or all of frames, become one pack."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from artstore.backends.storage import FolderStorage, Storage
-from artstore.domain.digest import BLOB, Digest
+from artstore.domain.digest import BLOB, RECIPE, Digest
 from artstore.errors import ArtstoreError, Damage, StorageError
 from artstore.operations.upkeep.removal import Everything, Removal
+from artstore.operations.upkeep.rewriting import copy_objects
 from artstore.store.objects import ObjectStore
 from artstore.store.packs import MERGE_BELOW, Pack, PackWriter, Row
 from artstore.store.paths import PACKS, pack_path
-from artstore.store.reading import read_windows
 from artstore.store.transaction import Transaction
 
 MERGE_COUNT = 8
@@ -30,7 +30,10 @@ def size_class(size: int) -> int | None:
 
 
 def packs_due(objects: ObjectStore) -> list[str]:
-    """The packs to merge: those of the smallest size class that has eight or more, oldest first. Empty if none has."""
+    """The packs to merge: those of the smallest size class that has eight or more, oldest first. Empty if none has.
+
+    All of them are plain packs, or all are packs of frames.
+    """
     storage = objects.storage
     sizes = {path[len(PACKS) + 1 : -len(".pack")]: size for path, size in storage.below(PACKS)}
     # Another handle of this process may have saved: one handle for a run, one for each of its artifacts.
@@ -43,18 +46,38 @@ def packs_due(objects: ObjectStore) -> list[str]:
             classes.setdefault(number, []).append((age, name))
     for number in sorted(classes):
         if len(packs := classes[number]) >= MERGE_COUNT:
-            due = [name for _, name in sorted(packs) if not _has_frames(objects, name)]
-            if len(due) >= MERGE_COUNT:
-                return due[:_MERGE_MOST]
+            framed = [name for _, name in sorted(packs) if _has_frames(objects, name)]
+            for due in ([name for _, name in sorted(packs) if name not in framed], framed):
+                if len(due) >= MERGE_COUNT and len(due := _that_fit(objects, due)) >= MERGE_COUNT:
+                    return due
     return []
 
 
 def _has_frames(objects: ObjectStore, name: str) -> bool:
-    """Whether a pack is one of frames. Such packs aren't merged."""
+    """Whether a pack is one of frames. One that can't be read counts as a plain one."""
     try:
         return objects.packs.has_frames(name)
     except (OSError, StorageError):
         return False
+
+
+def _that_fit(objects: ObjectStore, names: list[str]) -> list[str]:
+    """Those of these packs that can be one pack, which has one row for each digest.
+
+    A blob's recipe doesn't fit beside another recipe of it, and not beside the segment that the blob is.
+    """
+    fit, recipes, others = list[str](), set[Digest](), set[Digest]()
+    for name in names:
+        rows = [row for _, row in objects.large.packed.rows_in(name)]  # none of a plain pack
+        own = {row.digest for row in rows if row.kind == RECIPE}
+        rest = {row.digest for row in rows} - own
+        if own.isdisjoint(recipes | others) and rest.isdisjoint(recipes):
+            fit.append(name)
+            recipes |= own
+            others |= rest
+        if len(fit) == _MERGE_MOST:
+            break
+    return fit
 
 
 def merge_if_due(objects: ObjectStore) -> None:
@@ -114,18 +137,12 @@ def _merge_once(objects: ObjectStore, names: list[str]) -> int:
         # 1. Write and publish the new pack, with one copy of each object. Packs with known damage are left to gc.
         undamaged = [name for name in names if not objects.damage.inside(name)]
         packs = [pack for name in undamaged if (pack := opened(objects, name)) is not None]
+        packs = [pack for pack in packs if pack.index.has_frames == packs[0].index.has_frames]
         if len(packs) < 2:
             return 0
-        with closing(PackWriter(tx.staged())) as writer:
+        with closing(packs[0].writer(tx.staged())) as writer:
             try:
-                seen: set[Digest] = set()
-                for window in read_windows(objects.packs, _in_order(objects, packs)):
-                    for row, data in window.objects():
-                        if data is None:
-                            return 0
-                        if row.digest not in seen:
-                            seen.add(row.digest)
-                            writer.copy(row, window.stored(row))
+                copy_objects(objects, _in_order(objects, packs), writer)
                 publish(tx, writer)
             except (Damage, StorageError, OSError):
                 return 0  # damage, or no space: fsck and gc report it; the save that began this merge goes on

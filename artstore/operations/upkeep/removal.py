@@ -14,6 +14,7 @@ from artstore.domain.digest import RECIPE, Digest, from_hex
 from artstore.errors import Damage, InvalidValue, StorageError
 from artstore.store.objects import ObjectStore
 from artstore.store.outside import sweep_outside
+from artstore.store.packs import Row
 from artstore.store.paths import blob_path, pack_path
 
 Reason = Literal["gc", "merge"]
@@ -196,11 +197,17 @@ class Removal:
         try:
             with self._objects.packs.open_apart(f"{folder}/{name}") as pack:
                 bad = self._objects.damage.inside(pack.name)  # a damaged object is not a reason to keep a pack
-                rows = (row for row in pack.index.rows() if row.digest in needed and row.digest not in bad)
-                held = (self._objects.packs.holding(row.digest, recipe=row.kind == RECIPE) for row in rows)
-                return None if all(held) else pack_path(pack.name)
+                rows = [row for row in pack.index.rows() if row.digest in needed and row.digest not in bad]
+                return None if self._are_held(rows) else pack_path(pack.name)
         except (Damage, FileNotFoundError):
             return None
+
+    def _are_held(self, rows: list[Row]) -> bool:
+        """Whether packs in objects/ have these objects; for a recipe, one of the same blob."""
+        packs, objects = self._objects.packs, {row.digest for row in rows if row.kind != RECIPE}
+        if packs.locate_many(objects, parts=True)[1]:
+            return False
+        return all(packs.holding(row.digest, recipe=True) for row in rows if row.kind == RECIPE)
 
 
 def _note(transactions: Iterable[str]) -> str:
