@@ -431,3 +431,10 @@ def has_download_rules(fd: int) -> bool:
 
 _LONGEST_RULES = 1 << 20
 """Most characters of ignore rules in a file."""
+
+
+def forget_pages(path: str) -> None:
+    """Let the system forget what it has of a file in memory, so that it is read from the disk."""
+    with closing_fd(os.open(path, os.O_RDONLY | os.O_CLOEXEC)) as fd:
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)

@@ -169,10 +169,11 @@ def _print_problems(problems: tuple[str, ...], noun: str, done: str, more: str =
 @json_option
 @click.pass_context
 def pack_command(ctx: click.Context, dry_run: bool, place: str | None, as_json: bool) -> None:
-    """Store large files smaller, here or at a remote: compressed, and what several have in common only once.
+    """Store files smaller, here or at a remote: compressed, and what several large ones have in common only once.
 
-    Nothing that you see changes: ids, digests, files. Files that wouldn't get smaller stay as they are. Each packed
-    file is read back from the disk before the plain one is removed. Saves and reads may go on meanwhile.
+    Small files (below 1 MiB) are compressed together with their neighbours. Nothing that you see changes: ids,
+    digests, files. Files that wouldn't get smaller stay as they are. Each packed file is read back from the disk
+    before the plain one is removed. Saves and reads may go on meanwhile.
     """
     with Bar() as bar, open_view(place, writing=True) as repository:
         result = repository.pack(dry_run=dry_run, monitor=bar)
@@ -185,20 +186,23 @@ def pack_command(ctx: click.Context, dry_run: bool, place: str | None, as_json: 
 
 
 def _print_packed(result: "Packing", dry_run: bool) -> None:
-    if not result.blobs:
-        click.echo("no large file would get smaller")
-    else:
-        sizes = f"{human(result.blob_bytes)} would take about" if dry_run else f"{human(result.blob_bytes)} take"
-        what = f"{'would pack' if dry_run else 'packed'} {count(result.blobs, 'large file')}"
-        click.echo(f"{what}: {sizes} {human(result.stored_bytes)} {'' if dry_run else 'now'}".rstrip())
+    if not (result.blobs or result.small_blobs):
+        click.echo("no file would get smaller")
+    for files, noun, before, after in (
+        (result.blobs, "large file", result.blob_bytes, result.stored_bytes),
+        (result.small_blobs, "small file", result.small_bytes, result.small_stored_bytes),
+    ):
+        if files:
+            what = f"{'would pack' if dry_run else 'packed'} {count(files, noun)}: {human(before)}"
+            click.echo(f"{what} {'would take about' if dry_run else 'take'} {human(after)}{'' if dry_run else ' now'}")
     if result.linked:
         linked = "is linked to, and stays" if result.linked == 1 else "are linked to, and stay"
         click.echo(f"{count(result.linked, 'large file')} {linked}")
     if result.trashed_bytes:
-        click.echo(f"{human(result.trashed_bytes)} of plain files wait in the trash; `artstore gc` frees them later")
+        click.echo(f"{human(result.trashed_bytes)} of what was packed waits in the trash; `artstore gc` frees it later")
     for name in result.waits_for:
-        click.echo(f"they wait because of open work: {_at_work(name)}")
-    _print_problems(result.problems, "large file", "packed")
+        click.echo(f"it waits because of open work: {_at_work(name)}")
+    _print_problems(result.problems, "file", "packed")
 
 
 def _exact(size: int) -> str:

@@ -1,4 +1,4 @@
-"""Packing: large blobs that are files become segments in packs, and the files go once these were read back."""
+"""Packing: large blobs that are files become segments in packs, small ones groups; what had them goes last."""
 
 import os
 from collections import Counter, deque
@@ -6,7 +6,7 @@ from contextlib import closing
 from itertools import islice
 from typing import NamedTuple
 
-from artstore.backends.files import closing_fd
+from artstore.backends.files import forget_pages
 from artstore.domain.cutting import Piece, cuts
 from artstore.domain.digest import BLOB, Digest, digest_of, from_hex, is_hex, short
 from artstore.domain.frames import encode
@@ -15,6 +15,7 @@ from artstore.errors import ArtstoreError, Damage, DamagedObject, NoSpace, Stora
 from artstore.operations.upkeep.ancestry import Ancestry
 from artstore.operations.upkeep.beside import Candidate
 from artstore.operations.upkeep.blobs import BlobPack
+from artstore.operations.upkeep.grouping import Grouper
 from artstore.operations.upkeep.mark import Marks
 from artstore.operations.upkeep.merge import MERGE_GRACE, publish
 from artstore.operations.upkeep.removal import Everything, Removal, Removed, sweep
@@ -45,10 +46,16 @@ class Packing(NamedTuple):
     """of their files"""
     stored_bytes: int
     """of the packs that hold what was not stored yet"""
+    small_blobs: int
+    """small blobs that were put together in compressed groups"""
+    small_bytes: int
+    """of the packs that had them"""
+    small_stored_bytes: int
+    """of the packs that have them now"""
     linked: int
     """blobs that stay files because something else links to them"""
     trashed_bytes: int
-    """of files that wait in the trash, for gc to delete them"""
+    """of files and packs that wait in the trash, for gc to delete them"""
     waits_for: tuple[str, ...]
     """open transactions, because of which the files wait in the trash"""
     problems: tuple[str, ...]
@@ -56,11 +63,11 @@ class Packing(NamedTuple):
     @property
     def freed_bytes(self) -> int:
         """Bytes that the repository takes less, once nothing waits in the trash."""
-        return self.blob_bytes - self.stored_bytes
+        return self.blob_bytes - self.stored_bytes + self.small_bytes - self.small_stored_bytes
 
 
 class Packer:
-    """Packs the large blobs of a repository. Others may save, read and collect meanwhile."""
+    """Packs the blobs of a repository. Others may save, read and collect meanwhile."""
 
     def __init__(self, objects: ObjectStore, refs: Refs, runs: Runs, monitor: Monitor) -> None:
         self._objects = objects
@@ -73,15 +80,15 @@ class Packer:
     def foresee(self) -> Packing:
         """What `run` would do, by samples. Changes nothing."""
         todo = self._worth_packing(self._candidates())
-        size = sum(one.size for one in todo)
-        return Packing(
-            len(todo), size, int(sum(one.size * one.part for one in todo)), self._linked, 0, (), tuple(self._problems)
-        )
+        size, stored = sum(one.size for one in todo), int(sum(one.size * one.part for one in todo))
+        small = Grouper(self._objects, self._monitor).foresee()
+        return Packing(len(todo), size, stored, *small[:3], self._linked, 0, (), tuple(self._problems))
 
     def run(self) -> Packing:
-        """Pack all blobs that are worth it. Each pack is published, and read back, before the files in it go.
+        """Pack all blobs that are worth it, the small ones last.
 
-        Raises NoSpace if there is no space for a pack. What was packed before stays so.
+        Each pack is published, and read back, before the files and packs go that had what is in it. Raises NoSpace if
+        there is no space for a pack. What was packed before stays so.
         """
         sweep(self._objects.storage)
         with Transaction(self._objects, "gc") as tx:
@@ -100,7 +107,10 @@ class Packer:
                     removed = self._let_go(tx, packed)
                     trashed += removed.kept_bytes
                     waits |= dict.fromkeys(removed.waits_for)
-        return Packing(blobs, blob_bytes, stored, self._linked, trashed, tuple(waits), tuple(self._problems))
+            small = Grouper(self._objects, self._monitor).run(tx)
+        waits |= dict.fromkeys(small.waits_for)
+        trashed, problems = trashed + small.trashed_bytes, (*self._problems, *small.problems)
+        return Packing(blobs, blob_bytes, stored, *small[:3], self._linked, trashed, tuple(waits), problems)
 
     # -- what to pack --
 
@@ -185,7 +195,7 @@ class Packer:
                 return pack.blobs, 0
             publish(tx, writer)
         if self._objects.here is not None:
-            _forget_pages(self._objects.here.path(pack_path(writer.name)))
+            forget_pages(self._objects.here.path(pack_path(writer.name)))
         return pack.blobs, writer.size
 
     # -- letting go --
@@ -221,10 +231,3 @@ def _estimate(content: Content, pieces: list[Piece]) -> float:
         size += len(data)
         stored += len(encode(data, piece.widths).stored)
     return stored / size if size else 1.0
-
-
-def _forget_pages(path: str) -> None:
-    """Let the system forget what it has of a file in memory, so that it is read from the disk."""
-    with closing_fd(os.open(path, os.O_RDONLY | os.O_CLOEXEC)) as fd:
-        if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
