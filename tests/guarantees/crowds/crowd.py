@@ -1,11 +1,11 @@
 """Many processes at work on one repository, each noting in a ledger outside it what was acknowledged; then all is accounted for.
 
     python -m tests.guarantees.crowds.crowd --processes 8 --operations 100 [--no-locks] [--kill]
-    python -m tests.guarantees.crowds.crowd --processes 8 --mixed 60 [--no-locks]
+    python -m tests.guarantees.crowds.crowd --processes 8 --mixed 60 [--packers] [--no-locks]
 
 The first form: saves, metadata edits and alias moves on one collection. `--kill` ends random workers with SIGKILL and
 starts others in their place. The second: all of these, deletions, `gc --now` and merges on three collections that share
-content, for so many seconds, with kills. `--no-locks` makes every file lock fail: flock(2) by injection, lockf in
+content, for so many seconds, with kills. `--packers`: the workers pack, too, and save checkpoints. `--no-locks` makes every file lock fail: flock(2) by injection, lockf in
 Python, and half of the workers have a `filelock` that does nothing.
 """
 
@@ -58,6 +58,7 @@ class FileLock:
 """
 COLLECTIONS = ("one", "two", "three")
 _MIX = {"save": 8, "edit": 4, "alias": 4, "rm": 6, "undelete": 2, "read": 4, "gc": 3, "merge": 2}
+_PACKERS = {**_MIX, "pack": 6}
 CONTENTS = 24
 """Different contents that a mixed crowd saves: few, so that what is collected is wanted again at once."""
 
@@ -123,10 +124,11 @@ class Worker:
                 # `best` is everybody's, the other one only this worker's
                 self.alias(f"data:v{self.random.choice(own)}", self.random.choice(("best", f"own-{self.name}")))
 
-    def mix(self, until: float) -> None:
+    def mix(self, until: float, mix: dict[str, int]) -> None:
+        self._contents = "checkpoint" if "pack" in mix else "content"
         while time.time() < until:
             collection = self.random.choice(COLLECTIONS)
-            kind = self.random.choices(*zip(*_MIX.items(), strict=True))[0]
+            kind = self.random.choices(*zip(*mix.items(), strict=True))[0]
             try:
                 self._one(kind, collection)
             except (
@@ -142,10 +144,12 @@ class Worker:
     def _one(self, kind: str, collection: str) -> None:
         repository = self.repository
         if kind == "save":
-            return self.save(collection, f"content {self.random.randrange(CONTENTS)}")
+            return self.save(collection, f"{self._contents} {self.random.randrange(CONTENTS)}")
         if kind == "gc":
             result = repository.gc(now=True)
             return self.note("gc", freed=result.freed_bytes, waited=bool(result.waits_for))
+        if kind == "pack":
+            return self._pack()
         if kind == "merge":
             return self.note("merge", packs=merge(repository.objects))
         state = repository.collection(collection)
@@ -170,6 +174,12 @@ class Worker:
                 self.note("rm", collection=collection, id=found.version["id"])
             return None
         return self._read(Version(state, version), spec)
+
+    def _pack(self) -> None:
+        result = self.repository.pack()
+        for problem in result.problems:  # a blob may have been collected since it was listed
+            self.note("refused", kind="pack", error="problem", message=problem)
+        self.note("pack", blobs=result.blobs)
 
     def _read(self, found: Version, spec: str) -> None:
         """What is read is right; what can't be read was deleted meanwhile."""
@@ -285,12 +295,20 @@ def counted(folder: Path, processes: int, operations: int, *, no_locks: bool = F
     return crowd.accounts()
 
 
-def mixed(folder: Path, processes: int, seconds: float, *, no_locks: bool = False, kill_every: float = 0.5) -> Accounts:
+def mixed(
+    folder: Path,
+    processes: int,
+    seconds: float,
+    *,
+    packers: bool = False,
+    no_locks: bool = False,
+    kill_every: float = 0.5,
+) -> Accounts:
     crowd = Crowd(folder, processes, no_locks=no_locks)
     until = time.time() + seconds
 
     def task(name: str) -> list[str] | None:
-        return ["--until", str(until)] if time.time() < until else None
+        return ["--until", str(until), *(["--packers"] if packers else [])] if time.time() < until else None
 
     crowd.run(task, kill_every=kill_every)
     return crowd.accounts()
@@ -301,6 +319,7 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--operations", type=int, default=100)
     parser.add_argument("--mixed", type=float, metavar="SECONDS")
+    parser.add_argument("--packers", action="store_true")
     parser.add_argument("--no-locks", action="store_true")
     parser.add_argument("--kill", action="store_true")
     for hidden in ("--worker", "--folder", "--done", "--until"):
@@ -309,12 +328,17 @@ def main() -> int:
     if given.worker:
         folder = Path(given.folder)
         worker = Worker(folder / ".artifacts", folder / "ledgers" / given.worker, given.worker)
-        worker.mix(float(given.until)) if given.until else worker.count(given.operations, int(given.done))
+        if given.until:
+            worker.mix(float(given.until), _PACKERS if given.packers else _MIX)
+        else:
+            worker.count(given.operations, int(given.done))
         return 0
     with tempfile.TemporaryDirectory() as folder_name:
         begun = time.monotonic()
         if given.mixed:
-            accounts = mixed(Path(folder_name), given.processes, given.mixed, no_locks=given.no_locks)
+            accounts = mixed(
+                Path(folder_name), given.processes, given.mixed, packers=given.packers, no_locks=given.no_locks
+            )
         else:
             accounts = counted(
                 Path(folder_name), given.processes, given.operations, no_locks=given.no_locks, kill=given.kill

@@ -11,14 +11,36 @@ from artstore.repository import Repository
 from tests.support.reader import Reader
 
 LARGE = 1 << 20
+_TENSOR = 500_000
 
 
 def content(key: str) -> dict[str, bytes]:
-    """The files of a content, by its key: two small ones, of which one is in every content, and for some a large one."""
+    """The files of a content, by its key: two small ones, of which one is in every content, and for some a large one.
+
+    In a crowd with packers the large ones are checkpoints of which each has most tensors of the one before it.
+    """
+    kind, number = key.split()
     files = {"key": key.encode(), "below/common": b"the same everywhere"}
-    if int(key.split()[-1]) % 6 == 0:
+    if kind == "checkpoint":
+        files["large"] = checkpoint(int(number))
+    elif int(number) % 6 == 0:
         files["large"] = blake3(key.encode()).digest(length=LARGE + 1)
     return files
+
+
+def checkpoint(number: int) -> bytes:
+    """A safetensors file of three tensors of 500 kB, which shrink to half of that when they are packed."""
+    seeds = range(number // 2, number // 2 + 3)
+    header = {
+        str(seed): {"dtype": "U8", "shape": [_TENSOR], "data_offsets": [at * _TENSOR, (at + 1) * _TENSOR]}
+        for at, seed in enumerate(seeds)
+    }
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + b"".join(map(_tensor, seeds))
+
+
+def _tensor(seed: int) -> bytes:
+    return blake3(b"%d" % seed).digest(length=_TENSOR).translate(bytes(byte & 15 for byte in range(256)))
 
 
 def read_ledgers(folder: Path, name: str | None = None) -> list[dict[str, Any]]:
@@ -66,6 +88,11 @@ class Accounts:
     def acknowledged(self) -> int:
         return sum(self.done[what] for what in ("save", "edit", "alias", "rm", "undelete"))
 
+    @property
+    def packed(self) -> int:
+        """Large blobs that were packed, some several times."""
+        return sum(line["blobs"] for line in self.lines if line["what"] == "pack")
+
     def report(self) -> str:
         done = ", ".join(
             f"{number:,} {what}" for what, number in sorted(self.done.items()) if what not in ("begin", "refused")
@@ -74,6 +101,8 @@ class Accounts:
         text = f"{self.acknowledged:,} acknowledged changes ({done}), {self.kills} workers killed, refused: {refused}"
         if self.done["gc"]:
             text += f"; {self.freed:,} bytes freed, {self.waited} collections waited"
+        if self.done["pack"]:
+            text += f"; {self.packed} large files packed"
         return "\n".join([f"{text}; {len(self.problems)} problems", *self.problems[:20]])
 
     # -- one acknowledged operation --
@@ -103,7 +132,7 @@ class Accounts:
         """A version that nobody deleted is live, and has the very bytes that were saved."""
         try:
             version = self._states[line["collection"]]["ids"][line["id"]]
-            expected = content(line["key"]) if line["key"].startswith("content ") else {"small": line["key"].encode()}
+            expected = content(line["key"]) if " " in line["key"] else {"small": line["key"].encode()}
             files = {path.decode(): self._reader.read(digest) for path, _, _, digest in self._reader.files(line["id"])}
             if not version["live"] or files != expected:
                 self.problems.append(f"{name}: it is not live, or has other bytes")

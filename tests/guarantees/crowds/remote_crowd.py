@@ -1,4 +1,4 @@
-"""Two clones of one remote and many processes that save, edit, push and pull at random, with kills; a ledger outside
+"""Two clones of one remote and many processes that save, edit, pack, push and pull at random, with kills; a ledger outside
 notes what was acknowledged, and then all is accounted for.
 
     python -m tests.guarantees.crowds.remote_crowd --processes 8 --seconds 120 [--s3]
@@ -26,6 +26,7 @@ from artstore.domain.properties import Properties
 from artstore.errors import ArtstoreError, Conflict, MissingObject, NotFound
 from artstore.repository import Repository
 from artstore.view import View, view_of
+from tests.guarantees.crowds.crowd_accounts import checkpoint
 from tests.support.reader import Reader
 
 NAME = "data"
@@ -42,7 +43,12 @@ class Worker:
 
     def run(self, seconds: float) -> None:
         operations = (
-            [self._save] * 5 + [self._edit] * 3 + [self._alias] * 2 + [self._delete] + [self._push, self._pull] * 3
+            [self._save] * 5
+            + [self._edit] * 3
+            + [self._alias] * 2
+            + [self._delete]
+            + [self._push, self._pull] * 3
+            + [self._pack, self._pack_there]
         )
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -67,8 +73,8 @@ class Worker:
             for number in range(self._random.randrange(1, 30)):
                 draft.add_bytes(b"shared %d" % self._random.randrange(200), f"d{number % 3}/f{number}")
             draft.add_bytes(os.urandom(16), "unique")
-            if self._random.random() < 0.1:
-                draft.add_bytes(bytes([self._random.randrange(4)]) * (1 << 20), "large")
+            if self._random.random() < 0.3:
+                draft.add_bytes(checkpoint(self._random.randrange(24)), "large")
             saved = draft.save(COLLECTION)
         self._note("saved", id=saved.id, digest=saved.digest)
         self._repository.tidy()
@@ -95,6 +101,14 @@ class Worker:
             raise moved.problem or Conflict("refused")
         self._note("pushed", ids={id: version["digest"] for id, version in before.items()})
 
+    def _pack(self) -> None:
+        self._note("packed", blobs=self._repository.pack().blobs)
+
+    def _pack_there(self) -> None:
+        url = self._repository.remotes.all()["origin"].url
+        with view_of(url, None, writing=True) as remote:
+            self._note("packed", blobs=remote.pack().blobs)
+
     def _pull(self) -> None:
         done = self._repository.pull("origin")
         for moved in done.refused:
@@ -116,10 +130,12 @@ def crowd(folder: Path, url: str, processes: int, seconds: float, seed: int = 1)
     kills = _let_work(roots, ledger, processes, seconds, random.Random(seed))
     lines = [json.loads(line) for line in ledger.read_text().splitlines()]
     counts = {
-        what: sum(line["what"] == what for line in lines) for what in ("saved", "edited", "pushed", "pulled", "refused")
+        what: sum(line["what"] == what for line in lines)
+        for what in ("saved", "edited", "pushed", "pulled", "packed", "refused")
     }
     _account(roots, url, lines)
-    return counts | {"kills": kills}
+    blobs = sum(line["blobs"] for line in lines if line["what"] == "packed")
+    return counts | {"files packed": blobs, "kills": kills}
 
 
 def _let_work(roots: list[Path], ledger: Path, processes: int, seconds: float, chance: random.Random) -> int:

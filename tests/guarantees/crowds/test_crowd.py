@@ -35,3 +35,16 @@ def test_a_mixed_crowd_with_collectors_and_kills_loses_nothing(tmp_path: Path) -
     assert accounts.problems == []
     assert accounts.acknowledged > 20
     assert accounts.done["gc"] and accounts.kills
+
+
+def test_a_crowd_with_packers_loses_nothing_that_is_packed(tmp_path: Path) -> None:
+    accounts = mixed(tmp_path, 3, 5, packers=True)
+    assert accounts.problems == []
+    assert accounts.packed
+
+
+@pytest.mark.long
+def test_a_large_crowd_with_packers_collectors_and_kills_loses_nothing(tmp_path: Path) -> None:
+    accounts = mixed(tmp_path, 6, 25, packers=True)
+    assert accounts.problems == []
+    assert accounts.done["gc"] and accounts.packed > 5 and accounts.kills

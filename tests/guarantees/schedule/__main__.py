@@ -4,7 +4,7 @@
     python -m tests.guarantees.schedule --casts 'plain: saver collector' --replay 'saver 12, collector 40 dies, saver' [--mutation NUMBER]
 
 Without a mutation all schedules are played, divided among the casts, and every violation is told with the schedule that shows
-it. With one (1 to 7, as the models name them) they end with the first violation: one has to be found, by the search or, where
+it. With one (1 to 9, as the models name them) they end with the first violation: one has to be found, by the search or, where
 that takes too many changes of turns, by the schedule that is known to show it. `--replay` plays one schedule and tells its
 steps. Schedules are the same whenever the seed is (and strings hash the same, which is seen to).
 """
@@ -22,11 +22,11 @@ from random import Random
 
 from tests.guarantees.schedule.explore import play, randomly, schedule_of, systematic, told
 from tests.guarantees.schedule.mutations import KNOWN, mutated
-from tests.guarantees.schedule.packing_model import PACKS_ONCE
+from tests.guarantees.schedule.packing_model import NO_SECOND_LOOK, ONE_COPY, PACKS_ONCE
 from tests.guarantees.schedule.protocol_model import MUTATIONS as OF_SAVING
 from tests.guarantees.schedule.stage import Played, Stage
 
-MUTATIONS = (*OF_SAVING, PACKS_ONCE)
+MUTATIONS = (*OF_SAVING, PACKS_ONCE, NO_SECOND_LOOK, ONE_COPY)
 
 Cast = tuple[str, tuple[str, ...]]
 
@@ -75,6 +75,8 @@ CASTS: list[Cast] = [
     ("packed", ("heir", "deleter", "collector", "collector")),
     ("packed", ("saver", "forgetter", "collector")),
     ("packed", ("copier", "deleter", "collector")),
+    ("twice", ("collector", "collector")),
+    ("twice", ("saver", "deleter", "collector", "collector")),
 ]
 
 

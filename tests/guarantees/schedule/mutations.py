@@ -1,4 +1,7 @@
-"""The six safeguards of the protocol, and one of packing, each left out of the real code by a change to its text. Their names are the model's."""
+"""The six safeguards of the protocol, and three of packing, each left out of the real code by a change to its text.
+
+Their names are the models'.
+"""
 
 import inspect
 import sys
@@ -13,7 +16,7 @@ from artstore.operations.upkeep import merge as merging
 from artstore.operations.upkeep.mark import Marks
 from artstore.operations.upkeep.removal import Removal
 from artstore.store.transaction import Transaction
-from tests.guarantees.schedule.packing_model import PACKS_ONCE
+from tests.guarantees.schedule.packing_model import NO_SECOND_LOOK, ONE_COPY, PACKS_ONCE
 from tests.guarantees.schedule.protocol_model import (
     MERGER_UNLINKS,
     NO_RECHECK,
@@ -23,6 +26,8 @@ from tests.guarantees.schedule.protocol_model import (
     TRANSACTIONS_FIRST,
 )
 
+_ODD = "__import__('artstore.backends.owner', fromlist=['owner']).this_process().pid % 2"
+"""Whether the process of an actor has an odd number: of two collectors one has."""
 _LOOK = "tuple(open_transactions(self._storage, but=self._own))"
 _EDITS: dict[str, list[tuple[Any, str, str, str]]] = {
     NO_RECHECK: [
@@ -60,6 +65,15 @@ _EDITS: dict[str, list[tuple[Any, str, str, str]]] = {
             "while not self.packs and (new := packs.refresh() - self.packs):",
         )
     ],
+    NO_SECOND_LOOK: [(Removal, "_target", "return None if there else blob_path(digest)", "return None")],
+    ONE_COPY: [
+        (
+            Marks,
+            "_mark_segments",
+            "in self._recipes:",
+            f"in dict(sorted(self._recipes, key=lambda one: len(one[1]), reverse={_ODD})).items():",
+        )
+    ],
 }
 
 
@@ -87,6 +101,8 @@ KNOWN: dict[str, tuple[str, tuple[str, ...], str]] = {
         "segments", ("packer", "forgetter", "collector"),
         "forgetter, collector to rename objects, packer, collector",
     ),
+    NO_SECOND_LOOK: ("files", ("heir", "deleter", "collector"), "deleter, collector to rename objects, heir, collector"),
+    ONE_COPY: ("twice", ("collector", "collector"), "collector, collector2"),
 }  # fmt: skip
 """For each safeguard a scene, a cast and a schedule that show what it is for."""
 

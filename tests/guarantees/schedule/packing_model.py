@@ -12,7 +12,7 @@ from typing import NamedTuple
 from tests.guarantees.schedule.explorer import Actor, Explorer
 
 PACKS_ONCE = "packs are not listed again"
-NO_SECOND_LOOK = "the packer does not look again"
+NO_SECOND_LOOK = "nobody looks again whether a file is needed"
 ONE_COPY = "the mark takes one copy's edges"
 MUTATIONS = (PACKS_ONCE, NO_SECOND_LOOK, ONE_COPY)
 

@@ -10,11 +10,14 @@ from pathlib import Path
 from random import Random
 from unittest import mock
 
+from artstore.domain.cutting import Piece
 from artstore.domain.properties import Properties
 from artstore.domain.tree import DIRECTORY
 from artstore.errors import ArtstoreError, Conflict, MissingObject, NotFound
 from artstore.operations.upkeep import merge as merging
+from artstore.operations.upkeep import packing
 from artstore.repository import Repository
+from artstore.store.paths import pack_path
 from tests.guarantees.schedule.steps import DIES, DONE, HANGS, Actor, Choose, Run, Step, determined
 from tests.support.folders import make_tree
 from tests.support.reader import Reader
@@ -28,14 +31,18 @@ GONE: Content = {"h": b"gone"}
 
 
 def _tensors(*letters: str) -> Content:
-    """A safetensors file with 600 kB for each letter, each a segment when it is packed."""
+    """A safetensors file with 600 kB for each letter, each a segment when it is packed: small, of a capital 300 kB."""
     size = 600_000
     header = {
         letter: {"dtype": "U8", "shape": [size], "data_offsets": [at * size, (at + 1) * size]}
         for at, letter in enumerate(letters)
     }
     text = json.dumps(header).encode()
-    return {"m": len(text).to_bytes(8, "little") + text + b"".join(letter.encode() * size for letter in letters)}
+    parts = (
+        bytes(byte & 15 for byte in Random(one).randbytes(size)) if one.isupper() else one.encode() * size
+        for one in letters
+    )
+    return {"m": len(text).to_bytes(8, "little") + text + b"".join(parts)}
 
 
 FILES: Content = {**BASE, **_tensors("a", "b")}
@@ -56,10 +63,12 @@ SCENES: dict[str, Content] = {
     "files": FILES,
     "segments": FILES,
     "packed": FILES,
+    "twice": {**BASE, **_tensors("A", "B")},
 }
 """What `base` holds, by scene: `packs` has a second one; of a pack of `half` less than half is alive; in `deleted` and `trash`
 `base:v0` is deleted, and lies in a pack or in the trash of an ended run; in `rule` a rule lets `base:v0` go. In `files` it
-has a large file; in `segments` also `other`, which is packed, and has one of its segments; in `packed` both are.
+has a large file; in `segments` also `other`, which is packed, and has one of its segments; in `packed` both are; in `twice` two packs hold
+all of the large file, each with another recipe.
 """
 
 
@@ -175,8 +184,10 @@ class Stage:
                 repository.put(str(make_tree(root.parent / "other", dict(_tensors("a", "c")))), "other")
                 repository.pack()
             repository.put(self._source(scene, "base"), "base")
-            if scene == "packed":
+            if scene in ("packed", "twice"):
                 repository.pack()
+            if scene == "twice":
+                _pack_elsewhere(self._source(scene, "base"), root)
             if scene == "packs":
                 repository.put(str(make_tree(root.parent / "other", dict(GONE))), "other")
             if scene == "half":
@@ -241,6 +252,21 @@ _MADE = {
     "undeleter": "base", "mover": "moved", "renamer": "renamed",
 }  # fmt: skip
 """What is there when a role has ended well."""
+
+
+def _pack_elsewhere(source: str, root: Path) -> None:
+    """Add a pack of the same file that another repository made, which cuts it into other segments."""
+    elsewhere = root.parent / "elsewhere"
+    pieces = [
+        Piece(at, min(400_000, end - at), (1,))
+        for end in [os.stat(f"{source}/m").st_size]
+        for at in range(0, end, 400_000)
+    ]
+    with Repository.init(str(elsewhere)) as repository, mock.patch.object(packing, "cuts", lambda *_: iter(pieces)):
+        repository.put(source, "base")
+        repository.pack()
+        (pack,) = (name for name in repository.objects.packs.names() if repository.objects.packs.has_frames(name))
+        shutil.copy(repository.storage.path(pack_path(pack)), f"{root}/{pack_path(pack)}")
 
 
 def _add(repository: Repository, source: str) -> None:
