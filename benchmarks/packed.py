@@ -46,6 +46,8 @@ def cases(numbers: _Random, size: int, weights: list[Path]) -> Iterator[tuple[st
     yield "BF16, 5 checkpoints of which 3 % differ", [_saved(state, 2) for state in _steps(numbers, first, 5)]
     frozen = drawn(numbers, size, 2)
     yield "BF16, a fine-tune of the last tenth", [_saved(frozen, 2), _saved(_with_new_end(numbers, frozen), 2)]
+    for width, name in ((2, "BF16"), (4, "FP32")):
+        yield f"{name}, a step of training beside the one before", [_saved(s, width) for s in _trained(numbers, size, width)]
     noise = numbers.bytes(size)
     yield "random bytes", [_written(noise)]
     yield (
@@ -70,6 +72,15 @@ def _steps(numbers: _Random, state: bytes, count: int) -> Iterator[bytes]:
         yield state
         at = part * number
         state = state[:at] + drawn(numbers, part, 2) + state[at + part :]
+
+
+def _trained(numbers: _Random, size: int, width: int) -> Iterator[bytes]:
+    """Weights of a deviation of 0.02, and the same after a step of 1e-5 each way."""
+    weights = numbers.standard_normal(size // width, dtype=numpy.float32) * numpy.float32(0.02)
+    for _ in range(2):
+        single = weights.view(numpy.uint32)
+        yield (single >> 16).astype(numpy.uint16).tobytes() if width == 2 else single.tobytes()
+        weights = weights + numpy.float32(1e-5) * numbers.standard_normal(size // width, dtype=numpy.float32)
 
 
 def _with_new_end(numbers: _Random, state: bytes) -> bytes:

@@ -51,7 +51,7 @@ _FLUSH_BYTES = 4 << 20
 PackReader = tuple[Callable[[int, int], bytes], Callable[[], None]]
 """Reads some bytes of a pack at an offset; closes it."""
 
-_Bytes = TypeVar("_Bytes", bytes, memoryview)
+_Bytes = TypeVar("_Bytes", bound=bytes | memoryview)
 
 
 class Rows(Protocol):
@@ -82,9 +82,16 @@ class Row(NamedTuple):
         """Whether it is an object of its own, and no part of how a large blob is stored."""
         return self.kind in (TREE, VERSION) or (self.kind == BLOB and self.size < LARGE)
 
+    def opened(self, stored: bytes) -> bytes | memoryview:
+        """The object, not checked, from the bytes that have to be read for it. Raises Damage."""
+        return stored
+
     def decoded(self, stored: bytes) -> bytes | memoryview | None:
         """The object, checked, from the bytes that have to be read for it; None if they are wrong."""
-        return checked(self.kind, self.digest, stored)
+        try:
+            return checked(self.kind, self.digest, self.opened(stored))
+        except Damage:
+            return None
 
 
 def checked(kind: int, digest: bytes, stored: _Bytes) -> _Bytes | None:

@@ -112,22 +112,27 @@ class PackedContent:
 
     def _decoded(self, segment: Segment) -> bytes | memoryview | None:
         """A segment's bytes, checked; None if they are wrong. Any thread may call this."""
-        found = [self._part(part) for part in segment.parts]
-        if len(found) == 1:
-            return found[0]
-        base, delta = found
-        if base is None or delta is None:
-            return None
+        if segment.delta is None:
+            return self._part(segment.parts[0])
         try:
-            return checked(BLOB, segment.digest, restored(segment.digest, delta, segment.parts[0].digest, base))
+            # base and delta aren't hashed: what they give is
+            base, delta = (self._row(part).opened(self._stored(part)) for part in segment.parts)
+            data = restored(segment.digest, delta, segment.parts[0].digest, base)
         except Damage:
             return None
+        return checked(BLOB, segment.digest, data)
 
     def _part(self, part: Part) -> bytes | memoryview | None:
         """A part's bytes, checked; None if they are wrong."""
+        return self._row(part).decoded(self._stored(part))
+
+    def _row(self, part: Part) -> Row:
+        return self._places[part][1]
+
+    def _stored(self, part: Part) -> bytes:
         name, row = self._places[part]
         try:
-            return row.decoded(self._readers[name][0](row.offset, row.length))
+            return self._readers[name][0](row.offset, row.length)
         except OSError as error:
             raise storage_error(error, f"read blob {short(self._packed.digest)}") from error
 

@@ -1,7 +1,8 @@
 """The protocol by which large blobs are packed, as a model: every interleaving and crash of packers, savers and collectors.
 
 One blob X, which versions need. It is a file, or packs hold it: `whole.*` has a recipe of X and all segments, `recipe1.*`
-a recipe that names a segment in the pack `other1`, which is of another artifact. Each `yield` of an actor is one step that
+a recipe that names a segment in the pack `other1`, which is of another artifact: one that it shares, or the base of a
+delta. An encoder stores X without deltas, because nothing else needs the base; then the recipe with deltas can go. Each `yield` of an actor is one step that
 the real code takes as one system call (or one listing). The real code's steps are those of packing.py (packer), relied.py
 (saver), mark.py and removal.py (collector).
 """
@@ -14,7 +15,8 @@ from tests.guarantees.schedule.explorer import Actor, Explorer
 PACKS_ONCE = "packs are not listed again"
 NO_SECOND_LOOK = "nobody looks again whether a file is needed"
 ONE_COPY = "the mark takes one copy's edges"
-MUTATIONS = (PACKS_ONCE, NO_SECOND_LOOK, ONE_COPY)
+NOT_WHOLE = "a recipe goes because of another one, of which a part is missing"
+MUTATIONS = (PACKS_ONCE, NO_SECOND_LOOK, ONE_COPY, NOT_WHOLE)
 
 FILE = "file"
 
@@ -53,6 +55,7 @@ class Model(Explorer[World]):
         self.programs = {
             "saver": self.saver,
             "packer": self.packer,
+            "encoder": self.encoder,
             "collector": self.collector,
             "deleter": lambda world, me, actor: iter([self.move(world, me, "done", live=world.live - {-1})]),
             "other's deleter": lambda world, me, actor: iter([self.move(world, me, "done", other=False)]),
@@ -118,6 +121,18 @@ class Model(Explorer[World]):
         else:
             yield from self.finish(world, me, actor)
 
+    # -- an encoder --
+
+    def encoder(self, world: World, me: int, actor: Actor) -> Step:
+        if actor.at == "start":
+            yield self.move(world, me, "open")
+        elif actor.at == "open":
+            yield self.move(world, me, "read" if world.live and FILE not in world.stored else "done")
+        elif actor.at == "read":  # the blob is read whole, and its segments are encoded anew
+            yield self.move(world, me, "publish" if is_whole(world.stored) else "done")
+        elif actor.at == "publish":
+            yield self.move(world, me, "done", stored=world.stored | {f"whole by {me}"})
+
     # -- a collector --
 
     def collector(self, world: World, me: int, actor: Actor) -> Step:
@@ -125,7 +140,8 @@ class Model(Explorer[World]):
             yield self.move(world, me, "mark", self.refs(world))
         elif actor.at == "mark":
             for needed in self.marked(world, actor.memory[0]):
-                yield self.move(world, me, "moving", needed, frozenset(world.stored - needed))
+                todo = world.stored - needed | self.superseded(world)
+                yield self.move(world, me, "moving", needed, frozenset(todo))
         elif actor.at == "moving":
             needed, todo = actor.memory
             assert isinstance(needed, frozenset) and isinstance(todo, frozenset)
@@ -136,6 +152,13 @@ class Model(Explorer[World]):
             yield self.move(world, me, "list", needed)
         else:
             yield from self.finish(world, me, actor)
+
+    def superseded(self, world: World) -> set[str]:
+        """Recipes with deltas of a blob that is there whole without them."""
+        recipes = {name for name in world.stored if name.startswith("recipe")}
+        if self.mutation == NOT_WHOLE:
+            return recipes - {max(recipes, default="")}
+        return recipes if any(name.startswith("whole") for name in world.stored) else set()
 
     def refs(self, world: World) -> tuple[bool, bool]:
         return bool(world.live), world.other
