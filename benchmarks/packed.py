@@ -47,7 +47,10 @@ def cases(numbers: _Random, size: int, weights: list[Path]) -> Iterator[tuple[st
     frozen = drawn(numbers, size, 2)
     yield "BF16, a fine-tune of the last tenth", [_saved(frozen, 2), _saved(_with_new_end(numbers, frozen), 2)]
     for width, name in ((2, "BF16"), (4, "FP32")):
-        yield f"{name}, a step of training beside the one before", [_saved(s, width) for s in _trained(numbers, size, width)]
+        yield (
+            f"{name}, a step of training beside the one before",
+            [_saved(s, width) for s in _trained(numbers, size, width)],
+        )
     noise = numbers.bytes(size)
     yield "random bytes", [_written(noise)]
     yield (

@@ -63,6 +63,12 @@ class PackedBlobs:
             places = self._located(segments, trash=False)
         return self.open(Packed(blob, segments, min(places.values())[0], places)) if places else None
 
+    def recipes(self, digest: Digest) -> Iterator[Packed]:
+        """A blob once for each of its recipes of which all parts are in packs, as of the last listing."""
+        for pack, row in self._packs.places(digest):
+            if row.kind == RECIPE and (found := self._found(iter([(pack, row)]))) is not None:
+                yield found
+
     def taken(self, digest: Digest) -> set[str]:
         """The packs in the trash that hold a recipe of a blob, or a part of it that no other pack has."""
         found, missing = set[str](), set[Digest]()

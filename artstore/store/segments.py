@@ -49,6 +49,11 @@ class Packed(NamedTuple):
         return sum(segment.length for segment in self.segments)
 
     @property
+    def deltas(self) -> int:
+        """How many of its segments are stored as deltas."""
+        return sum(segment.delta is not None for segment in self.segments)
+
+    @property
     def packs(self) -> set[str]:
         """All packs that are needed to read it."""
         return {self.recipe, *(name for name, _ in self.places.values())}

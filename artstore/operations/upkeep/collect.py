@@ -11,6 +11,7 @@ from artstore.backends.storage import FolderStorage, Storage
 from artstore.domain.digest import RECIPE, Digest
 from artstore.domain.wording import near
 from artstore.errors import Damage, NotFound, Refused, StorageError, translated
+from artstore.operations.upkeep.anew import store_anew, superseded
 from artstore.operations.upkeep.mark import Marks
 from artstore.operations.upkeep.merge import opened, publish
 from artstore.operations.upkeep.removal import Everything, Removal, is_left_over, sweep
@@ -38,6 +39,8 @@ class Plan(NamedTuple):
     """of the removed files, minus those of new packs"""
     dead_bytes_kept: int
     """of dead objects in packs that are not worth a rewrite yet"""
+    superseded: dict[str, set[Digest]]
+    """by pack, the recipes in it that others have made needless: what only these name can go when they are gone"""
     problems: list[str]
 
 
@@ -57,6 +60,16 @@ class Collected(NamedTuple):
     """folders of dead processes that were removed from tmp/"""
     problems: tuple[str, ...]
 
+    def with_more(self, later: "Collected") -> "Collected":
+        """The result of both runs."""
+        return later._replace(
+            freed_bytes=self.freed_bytes + later.freed_bytes,
+            trashed_bytes=self.trashed_bytes + later.trashed_bytes,
+            waits_for=tuple(dict.fromkeys(self.waits_for + later.waits_for)),
+            swept=self.swept,
+            problems=tuple(dict.fromkeys(self.problems + later.problems)),
+        )
+
 
 def plan(objects: ObjectStore, marks: Marks) -> Plan:
     """Find the packs and large blobs that hold nothing, or little, that is reachable. Changes nothing.
@@ -68,6 +81,7 @@ def plan(objects: ObjectStore, marks: Marks) -> Plan:
     problems: list[str] = []
     freed = kept = 0
     copies = _Copies(objects)
+    needless = superseded(objects, marks)
     for name in sorted(objects.packs.refresh() & marks.packs):
         try:
             pack = objects.packs.open(name)
@@ -81,9 +95,10 @@ def plan(objects: ObjectStore, marks: Marks) -> Plan:
             continue
         # Of each pack, the live objects: reachable, not damaged, and without a good copy in an earlier pack.
         bad = objects.damage.inside(name)
+        gone = needless.get(name, set())
         rows = [row for row in pack.index.rows() if row.digest in marks and row.digest not in bad]
-        second = copies.second(rows)
-        live = [row for row in rows if row.digest not in second] if second else rows
+        dead = copies.second(rows) | gone
+        live = [row for row in rows if row.digest not in dead] if dead else rows
         live_bytes, all_bytes = pack.index.bytes_of(live), pack.index.stored_bytes
         # No live object: remove the pack. More than half dead, or damaged: rewrite it. Otherwise keep it.
         if pack.index.has_frames and marks.unread:
@@ -91,7 +106,7 @@ def plan(objects: ObjectStore, marks: Marks) -> Plan:
         elif not live:
             dead_packs.append(name)
             freed += pack.index.pack_size
-        elif (all_bytes - live_bytes) * 2 > all_bytes or bad:
+        elif (all_bytes - live_bytes) * 2 > all_bytes or bad or gone:
             rewrites[name] = live
             freed += pack.index.pack_size - pack.index.size_with(live)
         else:
@@ -102,7 +117,8 @@ def plan(objects: ObjectStore, marks: Marks) -> Plan:
         for digest, size in objects.large.files()
         if digest not in marks or objects.large.is_right_in_packs(digest, size)  # whoever packed it was killed
     }
-    return Plan(dead_packs, rewrites, list(dead_blobs), freed + sum(dead_blobs.values()), kept, problems)
+    freed += sum(dead_blobs.values())
+    return Plan(dead_packs, rewrites, list(dead_blobs), freed, kept, needless, problems)
 
 
 class _Copies:
@@ -175,12 +191,18 @@ def collect(objects: ObjectStore, refs: Refs, runs: Runs, *, grace: float, monit
         marks = Marks(objects, refs, runs, monitor)
         # 3. Forget notes of damage that was a passing fault, so that good packs aren't rewritten.
         recheck_bad(objects)
-        # 4. Plan what to remove, then move unreadable packs to bad/: the plan reports them as problems.
+        # 4. Store deltas whole whose bases nothing else needs.
+        if store_anew(tx, marks):
+            marks.refresh()
+        # 5. Plan what to remove, then move unreadable packs to bad/: the plan reports them as problems. Remove it.
         todo = plan(objects, marks)
         set_broken_aside(objects)
-        # 5. Remove it.
         done = carry_out(tx, marks, todo, grace=grace)._replace(swept=swept)
-    # 6. Set space aside for the next time that the disk is full.
+        # 6. What only needless recipes named can go now that these are gone.
+        if todo.superseded:
+            marks = Marks(objects, refs, runs, monitor)
+            done = done.with_more(carry_out(tx, marks, plan(objects, marks), grace=grace))
+    # 7. Set space aside for the next time that the disk is full.
     if isinstance(objects.storage, FolderStorage):
         objects.storage.reserve()
     return done

@@ -51,6 +51,9 @@ class Marks:
         self._heads: dict[str, int] = {}
         """by folder of a log, the number of the entry up to which it is marked"""
         self.reachable: set[Digest] = set(kept)
+        """without parts of large blobs"""
+        self._parts: set[Digest] = set()
+        """of large blobs that are reachable"""
         self.packs: set[str] = set()
         """packs whose recipes are known, or can't be read"""
         self.unread = False
@@ -62,7 +65,7 @@ class Marks:
         self.refresh()
 
     def __contains__(self, digest: object, /) -> bool:
-        return digest in self.reachable
+        return digest in self.reachable or digest in self._parts
 
     @property
     def versions(self) -> int:
@@ -114,9 +117,13 @@ class Marks:
             if blob not in self.reachable:
                 continue
             if segments is not None:
-                self.reachable.update(part.digest for segment in segments for part in segment.parts)
+                self._parts.update(part.digest for segment in segments for part in segment.parts)
             elif blob not in large.sizes([blob]):
                 raise DamagedObject(f"the recipe of blob {short(blob)} is damaged: nothing is collected", hint=HEAL)
+
+    def recipes(self) -> Iterator[tuple[Digest, tuple[Segment, ...]]]:
+        """The reachable blobs that have recipes, with the segments that one of them names. Wrong recipes are left out."""
+        return ((blob, segments) for blob, segments in self._recipes if segments and blob in self.reachable)
 
     def _mark_run(self, folder: str) -> None:
         """Mark the sealed parts of a run's history and files."""

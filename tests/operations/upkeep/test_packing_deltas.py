@@ -131,6 +131,31 @@ def test_a_base_stays_when_its_version_is_deleted(trains: Repository, tmp_path: 
     assert out(trains, "model:v2", tmp_path / "out") == snapshot(tmp_path / "model2")
 
 
+def test_the_last_step_is_stored_whole_when_nothing_else_needs_its_base(repo: Repository, tmp_path: Path) -> None:
+    """Then the base and the deltas go: two models of 2 MiB are no reason to keep three."""
+    for number, data in enumerate(steps(2)):
+        save(repo, tmp_path, "model", {"model.safetensors": data}, number)
+    repo.pack()
+    before = stored_bytes(repo)
+    repo.delete("model:v0")
+    gc(repo)
+    assert deltas(repo, "model:v1") == 0 and stored_bytes(repo) < before - 0.06 * 2 * MIB
+    assert out(repo, "model:v1", tmp_path / "out") == snapshot(tmp_path / "model1")
+    kinds = {row.kind for name in repo.objects.packs.refresh() for row in repo.objects.packs.open(name).index.rows()}
+    assert DELTA not in kinds
+    after = stored_bytes(repo)
+    gc(repo)
+    assert stored_bytes(repo) == after, "a second run finds nothing to do"
+
+
+def test_bases_stay_while_several_steps_need_them(trains: Repository) -> None:
+    trains.delete("model:v0")
+    before = stored_bytes(trains)
+    gc(trains)
+    assert [deltas(trains, f"model:v{number}") for number in (1, 2, 3)] == [2, 2, 2]
+    assert stored_bytes(trains) <= before
+
+
 def test_nothing_is_left_when_all_versions_are_deleted(trains: Repository) -> None:
     trains.delete_collection("model")
     gc(trains)
