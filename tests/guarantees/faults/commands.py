@@ -11,6 +11,7 @@ from artstore.api.recording import start
 from artstore.repository import Repository
 from artstore.store.settings import RemoteSettings, Settings
 from tests.guarantees.faults.place import Content, Ledger, Place, content_from, content_of
+from tests.support.packing import steps
 from tests.support.reader import Reader, hashed
 
 Check = Callable[[Place], list[str]]
@@ -263,10 +264,12 @@ def garbage_is_gone(place: Place) -> list[str]:
 
 
 def with_checkpoints(place: Place, ledger: Ledger) -> None:
-    """Large blobs that share segments, one that is a segment by itself, and one that doesn't get smaller."""
+    """Large blobs that share segments, steps of a training, one blob that is a segment, and one that doesn't get smaller."""
     text = [b"".join(b"%08d %d\n" % (line * part, line) for line in range(90_000)) for part in (3, 7, 11)]
     for number in range(2):
-        place.write({"model": text[0] + text[1 + number], "zeros": bytes(1 << 20), "noise": _bytes("noise", 1_100_000)})
+        noise = _bytes("noise", 1_100_000)
+        step = steps()[number]
+        place.write({"model": text[0] + text[1 + number], "zeros": bytes(1 << 20), "noise": noise, "step": step})
         place.keep(ledger, "model")
 
 

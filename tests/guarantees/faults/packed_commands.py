@@ -1,6 +1,8 @@
 """The commands under test that meet packed blobs: they send them, read them, write their packs anew, and mend them."""
 
+from artstore.domain.digest import DELTA
 from artstore.repository import Repository
+from artstore.store.packs import Row
 from tests.guarantees.faults.commands import (
     Command,
     garbage_is_gone,
@@ -10,6 +12,7 @@ from tests.guarantees.faults.commands import (
     with_checkpoints,
 )
 from tests.guarantees.faults.place import Ledger, Place, content_of
+from tests.support.packing import steps
 
 
 def _packed(place: Place, ledger: Ledger) -> None:
@@ -70,9 +73,31 @@ def _is_as_there(place: Place) -> list[str]:
     return [] if here == there else [f"the newest version here is {str(here)[:100]}, there {str(there)[:100]}"]
 
 
+def _base_deleted(place: Place, ledger: Ledger) -> None:
+    """A step of a training is stored beside the one before, which is deleted: nothing else needs that."""
+    for data in steps(2):
+        place.write({"step": data})
+        place.keep(ledger, "model")
+    with Repository(str(place.store)) as repository:
+        repository.pack()
+        repository.delete("model:v0")
+    del ledger.versions["model:v0"]
+
+
+def _no_base_is_left(place: Place) -> list[str]:
+    with Repository(str(place.store)) as repository:
+        kinds = {row.kind for name in repository.objects.packs.names() for row in _rows(repository, name)}
+    return [*(["a delta is left"] if DELTA in kinds else []), *garbage_is_gone(place)]
+
+
+def _rows(repository: Repository, name: str) -> list[Row]:
+    return list(repository.objects.packs.open(name).index.rows())
+
+
 COMMANDS: dict[str, Command] = {
     "packed-put": Command(_packed, lambda place: ["put", str(place.source), "-n", "x"], is_latest),
     "packed-gc": Command(_mostly_dead, lambda place: ["gc", "--now"], garbage_is_gone),
+    "packed-anew": Command(_base_deleted, lambda place: ["gc", "--now"], _no_base_is_left),
     "packed-push": Command(_with_remote, lambda place: ["push"], _is_as_there, warm=point_to_copy),
     "packed-pull": Command(_packed_there, lambda place: ["pull"], _is_as_there, warm=point_to_copy),
     "packed-repair": Command(_pushed, lambda place: ["fsck", "--repair"], is_mended, warm=_damage, mends=True),
