@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter, deque
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import islice
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from artstore.domain.cutting import Piece, cuts
 from artstore.domain.digest import BLOB, Digest, digest_of, from_hex, is_hex, short
 from artstore.domain.frames import encode
 from artstore.domain.recipes import MOST_SEGMENTS, Recipe, Segment
-from artstore.errors import ArtstoreError, Damage, DamagedObject, NoSpace, StorageError
+from artstore.errors import ArtstoreError, Damage, DamagedObject, NoSpace, StorageError, translated
 from artstore.operations.upkeep.ancestry import Ancestry
 from artstore.operations.upkeep.beside import Candidate
 from artstore.operations.upkeep.blobs import BlobPack
@@ -124,10 +124,10 @@ class Packer:
         for digest, size in sorted(self._objects.large.files(), key=lambda one: order.get(one[0], -1)):
             if digest not in marks:
                 continue
-            if digest in held or self._is_linked(digest):
-                self._linked += 1
-                continue
             try:
+                if (names := self._names_of(digest)) != 1 or digest in held:
+                    self._linked += names > 0
+                    continue
                 with self._objects.large.open(digest, size) as content:
                     pieces = list(islice(cuts(size, content.read), MOST_SEGMENTS + 1))
                     if len(pieces) <= MOST_SEGMENTS:  # else the file stays: no recipe has more
@@ -151,13 +151,12 @@ class Packer:
                         found.add(from_hex(blob))
         return found
 
-    def _is_linked(self, digest: Digest) -> bool:
-        """Whether the file has another name, too: then removing this one frees nothing."""
+    def _names_of(self, digest: Digest) -> int:
+        """The number of names of a blob's file: if it has others, removing this one frees nothing. 0 if it is gone."""
         here = self._objects.here
-        try:
-            return here is not None and here.stat(blob_path(digest)).st_nlink > 1
-        except OSError:
-            return True  # it is gone
+        with translated(f"look at blob {short(digest)}"), suppress(FileNotFoundError):
+            return 1 if here is None else here.stat(blob_path(digest)).st_nlink
+        return 0
 
     def _worth_packing(self, found: list[Candidate]) -> list[Candidate]:
         """Those that get smaller: their segments shrink, or others have the same ones. The others are hashed for this."""

@@ -1,5 +1,6 @@
 """`artstore pack`: large blobs become segments in packs, and everything reads them as before."""
 
+import errno
 import json
 import os
 import random
@@ -245,6 +246,27 @@ def test_a_blob_of_more_segments_than_a_recipe_has_stays_a_file(
     repo.put(str(make_tree(tmp_path / "in", {"three": weights(1, 2, 3), "one": bytes(MIB)})), "data")
     assert repo.pack().blobs == 1
     assert stored_files(repo) == [repo.entry(repo.find("data"), "three").digest.hex()]
+
+
+def test_a_file_that_cannot_be_looked_at_is_a_problem_and_one_that_is_gone_is_none(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo.put(str(make_tree(tmp_path / "in", {"model.safetensors": weights(1, 2)})), "model")
+    stat, wrong = os.stat, [errno.EIO]
+
+    def failing(path: object, **how: object) -> object:
+        if "/objects/blobs/" in str(path):
+            raise OSError(wrong[0], os.strerror(wrong[0]))
+        return stat(path, **how)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(os, "stat", failing)
+    failed = repo.pack()
+    assert failed.linked == failed.blobs == 0
+    assert [problem.partition(":")[2] for problem in failed.problems] == [" input/output error"]
+    wrong[0] = errno.ENOENT
+    assert repo.pack().problems == ()
+    monkeypatch.undo()
+    assert repo.pack().blobs == 1
 
 
 def test_a_link_in_a_checkout_to_no_blob_is_passed_over(repo: Repository, tmp_path: Path) -> None:
