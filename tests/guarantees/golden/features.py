@@ -265,6 +265,19 @@ def packed_blobs(g: Place) -> Expected:
     return told({"model": collection("dataset", version(first), version(second))})
 
 
+def grouped_blobs(g: Place) -> Expected:
+    """Frames of many small blobs, some of which two versions share, and of a single one; an empty blob elsewhere."""
+    first: Files = {f"src/{n:03}.py": lines(60, f"def function_{n}(argument)") for n in range(120)}
+    first |= {"empty": "", "table.csv": lines(15_000, "1,2,3")}
+    second: Files = first | {f"src/{n:03}.py": lines(61, f"def other_{n}(argument)") for n in range(0, 120, 5)}
+    g.put("code", first)
+    g.put("code", second)
+    assert g.repository.pack().small_blobs == 145
+    (pack,) = [name for name in g.repository.objects.packs.refresh() if _frames(g, name)]
+    assert len(_frames(g, pack)) == 3 and {frame.codec for frame in _frames(g, pack)} == {1}
+    return told({"code": collection("dataset", version(first), version(second))})
+
+
 def tensors(*parts: bytes) -> bytes:
     """A safetensors file of single-precision numbers."""
     header, at = dict[str, Any](), 0
@@ -278,7 +291,7 @@ def tensors(*parts: bytes) -> bytes:
 
 def _frames(g: Place, name: str) -> list[Frame]:
     index = g.repository.objects.packs.open(name).index
-    return index.frames if isinstance(index, FramedIndex) else []
+    return list(index.frames()) if isinstance(index, FramedIndex) else []
 
 
 def partial_clone(g: Place) -> Expected:
@@ -306,6 +319,7 @@ ALL = [
     checkpoint,
     merged_pack,
     packed_blobs,
+    grouped_blobs,
     damaged_copies,
     evidence,
     dead_processes,
