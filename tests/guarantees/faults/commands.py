@@ -264,19 +264,22 @@ def garbage_is_gone(place: Place) -> list[str]:
 
 
 def with_checkpoints(place: Place, ledger: Ledger) -> None:
-    """Large blobs that share segments, steps of a training, one blob that is a segment, and one that doesn't get smaller."""
+    """Large blobs that share segments, steps of a training, a blob that is a segment, one that stays, and small ones."""
     text = [b"".join(b"%08d %d\n" % (line * part, line) for line in range(90_000)) for part in (3, 7, 11)]
     for number in range(2):
         noise = _bytes("noise", 1_100_000)
         step = steps()[number]
-        place.write({"model": text[0] + text[1 + number], "zeros": bytes(1 << 20), "noise": noise, "step": step})
+        small = {f"small/{part}": text[number][part : part + 9000] for part in range(0, 90_000, 9000)}
+        large = {"model": text[0] + text[1 + number], "zeros": bytes(1 << 20), "noise": noise, "step": step}
+        place.write(small | large)
         place.keep(ledger, "model")
 
 
 def _is_packed(place: Place) -> list[str]:
     with Repository(str(place.store)) as repository:
         left = repository.pack(dry_run=True)
-    return [f"{left.blobs} files could still be packed"] if left.blobs else []
+    files = left.blobs + left.small_blobs
+    return [f"{files} files could still be packed"] if files else []
 
 
 # -- what stands in several places ---------------------------------------------------------------

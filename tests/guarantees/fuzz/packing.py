@@ -17,10 +17,10 @@ from artstore.domain.containers import SMALL, spans
 from artstore.domain.cutting import cuts
 from artstore.domain.deltas import decode_delta, delta_digest, encode_delta, restored
 from artstore.domain.digest import BLOB, DELTA, RECIPE, TREE, Digest, digest_of, pack_digest
-from artstore.domain.frames import MOST, Encoded, decode, encode
+from artstore.domain.frames import MOST, Encoded, compressed, decode, encode, salvaged
 from artstore.domain.planes import exclusive_or
 from artstore.errors import DamagedObject
-from artstore.store.framed import COUNT, FRAME, FramedWriter
+from artstore.store.framed import COUNT, FRAME, FramedPack, FramedWriter
 from artstore.store.packfile import check_rows, known_index, open_pack, salvage
 from artstore.store.packs import FOOTER, FRAMES_MAGIC, HEADER, ROW, Pack, Row
 from artstore.store.segments import Packed, PackedContent
@@ -55,6 +55,7 @@ def fuzz_segment(data: bytes) -> None:
         return
     codec, width, length = _HEAD.unpack_from(data)
     stored = memoryview(data)[_HEAD.size :]
+    assert len(salvaged(codec, stored, length)) <= max(0, min(length, MOST))
     found = decode(codec, width, stored, length)
     assert len(found) == length and len(stored) <= length
     again = encode(found[: 1 << 16], (2, 4, 8))
@@ -193,6 +194,10 @@ def packs() -> list[bytes]:
             for data in objects:
                 writer.add_frame(encode(data, (2,)), len(data), [(BLOB, digest_of(BLOB, data), 0, len(data))])
             if _HALF in objects:
+                group = [b"one", b"", b"a line of text\n" * 40, random.Random(1).randbytes(99)]
+                places = [sum(map(len, group[:number])) for number in range(len(group))]
+                rows = [(BLOB, digest_of(BLOB, data), at, len(data)) for at, data in zip(places, group, strict=True)]
+                writer.add_frame(compressed(b"".join(group)), sum(map(len, group)), rows)
                 writer.add(TREE, digest_of(TREE, b"\x90"), b"\x90")
                 whole = recipe.Recipe(2 * len(_HALF), halves)
                 writer.add_recipe(digest_of(BLOB, _HALF * 2), recipe.encode_recipe(whole))
@@ -232,8 +237,12 @@ def fuzz_frames(data: bytes) -> None:
     pack = open_pack(data[-40:-8].hex(), len(data), read)
     known_index(pack.name, pack.index.header + pack.index.whole)
     rows = list(pack.index.rows())
+    assert isinstance(pack, FramedPack)
     for number, row in enumerate(rows):
         assert pack.object(row) == pack.peek(number)
+        found = pack.salvaged(row)
+        assert found is None or row.kind != BLOB or digest_of(BLOB, found) == row.digest
+        assert row.digest in pack.damaged_with(row)
         for _, told in pack.window([row]).objects():
             assert told == pack.object(row)
     if check_rows(pack) is None:

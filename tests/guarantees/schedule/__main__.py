@@ -77,6 +77,16 @@ CASTS: list[Cast] = [
     ("packed", ("copier", "deleter", "collector")),
     ("twice", ("collector", "collector")),
     ("twice", ("saver", "deleter", "collector", "collector")),
+    ("texts", ("packer", "saver")),
+    ("texts", ("packer", "collector")),
+    ("texts", ("packer", "merger", "collector")),
+    ("texts", ("packer", "saver", "deleter", "collector")),
+    ("texts", ("packer", "packer", "collector")),
+    ("texts", ("packer", "heir", "deleter", "collector")),
+    ("texts", ("packer", "copier", "forgetter", "collector")),
+    ("groups", ("merger", "collector")),
+    ("groups", ("merger", "saver", "deleter", "collector")),
+    ("groups", ("merger", "merger", "packer")),
 ]
 
 

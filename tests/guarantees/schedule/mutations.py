@@ -13,6 +13,7 @@ from unittest import mock
 
 from artstore.operations.saving.reliance import Reliance
 from artstore.operations.upkeep import merge as merging
+from artstore.operations.upkeep.grouping import Grouper
 from artstore.operations.upkeep.mark import Marks
 from artstore.operations.upkeep.removal import Removal
 from artstore.store.transaction import Transaction
@@ -51,7 +52,8 @@ _EDITS: dict[str, list[tuple[Any, str, str, str]]] = {
         (Removal, "_let_go", "if not self", "if folder == self._mine: return\n    if not self"),
     ],
     MERGER_UNLINKS: [
-        (merging, "_merge_once", "removal.take_pack(pack.name)", "objects.storage.remove(pack_path(pack.name))")
+        (merging, "_merge_once", "removal.take_pack(pack.name)", "objects.storage.remove(pack_path(pack.name))"),
+        (Grouper, "_let_go", "removal.take_pack(name)", "self._objects.storage.remove(pack_path(name))"),
     ],
     NOTED_FIRST: [
         (Removal, "__init__", "self._young: list[str] = []", f"self._young, self._seen = [], _note({_LOOK})"),

@@ -46,6 +46,7 @@ def _tensors(*letters: str) -> Content:
 
 
 FILES: Content = {**BASE, **_tensors("a", "b")}
+TEXTS: Content = {**BASE, **{f"{letter}.txt": f"a line of {letter}\n".encode() * 400 for letter in "tuv"}}
 NOTE = "what is said of it " * 300
 _SEVERAL = 2
 """Packs of a size class that are merged: eight in real life; so schedules are short."""
@@ -64,11 +65,14 @@ SCENES: dict[str, Content] = {
     "segments": FILES,
     "packed": FILES,
     "twice": {**BASE, **_tensors("A", "B")},
+    "texts": TEXTS,
+    "groups": TEXTS,
 }
 """What `base` holds, by scene: `packs` has a second one; of a pack of `half` less than half is alive; in `deleted` and `trash`
 `base:v0` is deleted, and lies in a pack or in the trash of an ended run; in `rule` a rule lets `base:v0` go. In `files` it
 has a large file; in `segments` also `other`, which is packed, and has one of its segments; in `packed` both are; in `twice` two packs hold
-all of the large file, each with another recipe.
+all of the large file, each with another recipe. In `texts` it has small files that shrink together, and so has `other`; in `groups`
+both are packed.
 """
 
 
@@ -184,12 +188,15 @@ class Stage:
                 repository.put(str(make_tree(root.parent / "other", dict(_tensors("a", "c")))), "other")
                 repository.pack()
             repository.put(self._source(scene, "base"), "base")
-            if scene in ("packed", "twice"):
+            if scene in ("packed", "twice", "groups"):
                 repository.pack()
             if scene == "twice":
                 _pack_elsewhere(self._source(scene, "base"), root)
-            if scene == "packs":
-                repository.put(str(make_tree(root.parent / "other", dict(GONE))), "other")
+            if scene in ("packs", "texts", "groups"):
+                more = GONE if scene == "packs" else {"w.txt": b"a line of w\n" * 600}
+                repository.put(str(make_tree(root.parent / "other", dict(more))), "other")
+            if scene == "groups":
+                repository.pack()
             if scene == "half":
                 for name in ("base", "again"):
                     os.unlink(f"{self._source(scene, name)}/filler")
