@@ -13,6 +13,9 @@ from blake3 import blake3
 import artstore
 from artstore.backends.references import BLAKE3, ETAG, URI, Reference, Target
 from artstore.domain.collection import Path as Name
+from artstore.domain.deltas import decode_delta
+from artstore.domain.digest import DELTA
+from artstore.domain.planes import exclusive_or
 from artstore.domain.properties import Properties
 from artstore.domain.selection import EVERYTHING, Selection
 from artstore.operations.restoring.options import Restore
@@ -278,6 +281,29 @@ def grouped_blobs(g: Place) -> Expected:
     return told({"code": collection("dataset", version(first), version(second))})
 
 
+def deltas(g: Place) -> Expected:
+    """Segments that are the difference from one of another version, of both codecs, and segments that are shared."""
+    noise = b"".join(blake3(b"%d" % number).digest() for number in range(2100))
+    bits = blake3(b"bits").digest(length=len(noise) // 4)
+    low = b"".join(bytes([bit < 60, 0, 0, 0]) for bit in bits)
+    runs = b"".join(bytes([number // 700]) * 32 for number in range(2100))
+    states: list[Files] = [
+        {"model.safetensors": tensors(exclusive_or(noise, difference), bytes(1 << 20))}
+        for difference in (bytes(len(noise)), low, runs)
+    ]
+    for files in states:
+        g.put("model", files)
+    assert g.repository.pack().blobs == 3
+    (pack,) = [
+        pack
+        for pack in map(g.repository.objects.packs.open, g.repository.objects.packs.refresh())
+        if pack.index.has_frames
+    ]
+    found = [pack.object(row) for row in pack.index.rows() if row.kind == DELTA]
+    assert {decode_delta(delta or b"").difference.codec for delta in found} == {1, 2}
+    return told({"model": collection("dataset", *map(version, states))})
+
+
 def tensors(*parts: bytes) -> bytes:
     """A safetensors file of single-precision numbers."""
     header, at = dict[str, Any](), 0
@@ -320,6 +346,7 @@ ALL = [
     merged_pack,
     packed_blobs,
     grouped_blobs,
+    deltas,
     damaged_copies,
     evidence,
     dead_processes,
