@@ -20,6 +20,7 @@ from artstore.repository import Repository
 from artstore.store.paths import pack_path
 from tests.guarantees.schedule.steps import DIES, DONE, HANGS, Actor, Choose, Run, Step, determined
 from tests.support.folders import make_tree
+from tests.support.packing import steps
 from tests.support.reader import Reader
 
 Content = dict[str, bytes]
@@ -67,12 +68,14 @@ SCENES: dict[str, Content] = {
     "twice": {**BASE, **_tensors("A", "B")},
     "texts": TEXTS,
     "groups": TEXTS,
+    "steps": {**BASE, "m": steps(2)[1]},
 }
 """What `base` holds, by scene: `packs` has a second one; of a pack of `half` less than half is alive; in `deleted` and `trash`
 `base:v0` is deleted, and lies in a pack or in the trash of an ended run; in `rule` a rule lets `base:v0` go. In `files` it
 has a large file; in `segments` also `other`, which is packed, and has one of its segments; in `packed` both are; in `twice` two packs hold
 all of the large file, each with another recipe. In `texts` it has small files that shrink together, and so has `other`; in `groups`
-both are packed.
+both are packed; in `steps` the large file is stored as the difference
+from that of `other:v0`, which nothing else needs.
 """
 
 
@@ -187,8 +190,10 @@ class Stage:
             if scene in ("segments", "packed"):
                 repository.put(str(make_tree(root.parent / "other", dict(_tensors("a", "c")))), "other")
                 repository.pack()
+            for data in steps(2) if scene == "steps" else ():
+                repository.put(str(make_tree(root.parent / "other", {"m": data})), "other")
             repository.put(self._source(scene, "base"), "base")
-            if scene in ("packed", "twice", "groups"):
+            if scene in ("packed", "twice", "groups", "steps"):
                 repository.pack()
             if scene == "twice":
                 _pack_elsewhere(self._source(scene, "base"), root)

@@ -61,6 +61,13 @@ def test_a_packer_or_merger_loses_nothing_beside_others(scene: str, cast: tuple[
     )
 
 
+def test_a_collector_that_stores_a_step_anew_loses_nothing_beside_others(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    played = list(systematic(stage, "steps", ("forgetter", "collector", "heir"), 30, Random(1)))
+    played += systematic(stage, "steps", ("forgetter", "collector", "collector"), 30, Random(2))
+    assert [problem for one in played for problem in one.problems] == []
+
+
 @pytest.mark.parametrize("other", ["namer", "unruler"])
 def test_a_rule_deletes_nothing_that_it_keeps_by_the_time_it_is_applied(other: str, tmp_path: Path) -> None:
     played = list(systematic(Stage(tmp_path), "rule", ("keeper", other), 60, Random(1)))

@@ -1,13 +1,18 @@
 """`artstore pack`: the next step of a training is stored as what differs from the step before."""
 
 import os
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from artstore.domain.digest import DELTA
+from artstore.domain.recipes import Recipe, encode_recipe
 from artstore.errors import DamagedObject
+from artstore.operations.upkeep.merge import publish
 from artstore.repository import Repository
+from artstore.store.framed import FramedWriter
+from artstore.store.transaction import Transaction
 from tests.support.folders import make_tree, snapshot
 from tests.support.maintenance import gc
 from tests.support.packing import (
@@ -146,6 +151,20 @@ def test_the_last_step_is_stored_whole_when_nothing_else_needs_its_base(repo: Re
     after = stored_bytes(repo)
     gc(repo)
     assert stored_bytes(repo) == after, "a second run finds nothing to do"
+
+
+def test_a_recipe_without_deltas_of_which_a_part_is_missing_is_no_reason_to_let_another_go(
+    trains: Repository, tmp_path: Path
+) -> None:
+    """Somebody's pack names the segments of a step whole, and has none of them."""
+    packed = packed_of(trains, "model:v1")
+    recipe = encode_recipe(Recipe(packed.size, tuple(segment.whole for segment in packed.segments)))
+    with Transaction(trains.objects) as tx, closing(FramedWriter(tx.staged())) as writer:
+        writer.add_recipe(packed.digest, recipe)
+        publish(tx, writer)
+    gc(trains)
+    gc(trains)
+    assert out(trains, "model:v1", tmp_path / "out") == snapshot(tmp_path / "model1")
 
 
 def test_bases_stay_while_several_steps_need_them(trains: Repository) -> None:
