@@ -1,9 +1,11 @@
 """What packing saves and costs: stored bytes beside raw ones, seconds beside `cp`.
 
     python -m benchmarks.packed --work FOLDER [--mib 1024] [--weights FILE.pt ...]
+    python -m benchmarks.packed --work FOLDER --small 50000 [--code FOLDER]
 
 Weights are drawn from a normal distribution: their bytes shrink as those of trained models do, and no segment of two
-states that were drawn apart is equal. `--weights` adds files of real ones.
+states that were drawn apart is equal. `--weights` adds files of real ones. With `--small` it packs this number of files
+of 4 KiB, and JSON labels, and with `--code` the Python files of a folder.
 """
 
 import argparse
@@ -32,7 +34,13 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--mib", type=int, default=1024, help="size of one checkpoint")
     parser.add_argument("--weights", type=Path, nargs="*", default=[])
+    parser.add_argument("--small", type=int, default=0, metavar="N", help="pack N small files in place of large ones")
+    parser.add_argument("--code", type=Path, help="a folder with Python files")
     options = parser.parse_args()
+    if options.small:
+        for name, files in small_cases(options.small, options.code):
+            print(small_line(name, options.work / name.replace(" ", "-"), files), flush=True)
+        return
     random_numbers = numpy.random.default_rng(7)
     for name, versions in cases(random_numbers, options.mib * MIB, options.weights):
         print(line(name, options.work, versions), flush=True)
@@ -118,9 +126,7 @@ def line(name: str, work: Path, versions: list[Callable[[Path], object]]) -> str
     size = (work / "in/file").stat().st_size
     whole = sum(path.stat().st_size for path in (work / ".artifacts/objects").rglob("*") if path.is_file())
     packing = timed(work, "pack")
-    stored = sum(
-        path.stat().st_size for path in (work / ".artifacts").rglob("*") if path.is_file() and "cache" not in path.parts
-    )
+    stored = _stored(work)
     copying, getting = [], []
     for number in range(3):
         os.sync()
@@ -134,6 +140,62 @@ def line(name: str, work: Path, versions: list[Callable[[Path], object]]) -> str
         f"{name:42} {stored / size:6.3f} × one, {stored / whole:6.3f} × unpacked; pack {whole / packing / 1e9:.2f} GB/s; "
         f"get {statistics.median(getting) / statistics.median(copying):.2f} × cp; 1 MiB p95 {range_p95(work) * 1000:.1f} ms"
     )
+
+
+def small_cases(count: int, code: Path | None) -> Iterator[tuple[str, Iterator[tuple[str, bytes]]]]:
+    """Each case: its name, and its files, (path, content)."""
+    numbers = random.Random(7)
+    words = [f"{numbers.getrandbits(32):08x}"[: numbers.randint(3, 8)] for _ in range(5000)]
+    yield "random", ((f"{n // 500:04}/{n:06}", numbers.randbytes(4096)) for n in range(count))
+    yield "words", ((f"{n // 500:04}/{n:06}", " ".join(numbers.choices(words, k=640)).encode()) for n in range(count))
+    yield "labels", ((f"{n // 500:04}/{n:06}", _label(numbers, n)) for n in range(9000))
+    if code is not None:
+        found = sorted(path for path in code.rglob("*.py") if path.is_file() and not path.is_symlink())
+        yield "code", ((str(path.relative_to(code)), path.read_bytes()) for path in found)
+
+
+def _label(numbers: random.Random, number: int) -> bytes:
+    box = [round(numbers.random() * 640, 2) for _ in range(4)]
+    label = {"image": f"img_{number:06}.jpg", "bbox": box, "label": numbers.choice(["cat", "dog", "car"])}
+    return json.dumps(label).ljust(133).encode()
+
+
+def small_line(name: str, work: Path, files: Iterator[tuple[str, bytes]]) -> str:
+    """One case of small files. No tree is deleted, and each run of a command has a folder of its own."""
+    payload = 0
+    for path, content in files:
+        (work / "in" / path).parent.mkdir(parents=True, exist_ok=True)
+        (work / "in" / path).write_bytes(content)
+        payload += len(content)
+    copying, packing, getting, sizes = [], [], [], list[float]()
+    for number in range(3):
+        place = work / f"{number}"
+        with Repository.init(str(place / ".artifacts")) as repository:
+            repository.put(str(work / "in"), "data")
+        sizes = [_stored(place)]
+        os.sync()
+        began = time.perf_counter()
+        subprocess.run(["cp", "-r", work / "in", place / "copy"], check=True)
+        copying.append(time.perf_counter() - began)
+        os.sync()
+        packing.append(timed(place, "pack"))
+        os.sync()
+        getting.append(timed(place, "get", "data", "--root", "out"))
+        sizes.append(_stored(place))
+    subprocess.run(["diff", "-r", work / "in", work / "0/out"], check=True)
+    ratio = [
+        statistics.median(took / copy for took, copy in zip(some, copying, strict=True)) for some in (packing, getting)
+    ]
+    return (
+        f"{name:8} {sizes[0] / payload:.3f} unpacked, {sizes[1] / payload:.3f} packed; pack {statistics.median(packing):.2f} s "
+        f"= {ratio[0]:.2f} × cp -r; get {statistics.median(getting):.2f} s = {ratio[1]:.2f} × cp -r"
+    )
+
+
+def _stored(place: Path) -> int:
+    """Bytes of all of a repository but its caches."""
+    files = ((path.stat().st_size, path) for path in (place / ".artifacts").rglob("*") if path.is_file())
+    return sum(size for size, path in files if "cache" not in path.parts)
 
 
 def timed(work: Path, *command: str) -> float:

@@ -55,10 +55,8 @@ class _Packs(NamedTuple):
     """by the packs' names, oldest first: all objects, in the order in which they were saved"""
     size: int
     """of these packs"""
-
-    @property
-    def blobs(self) -> list[tuple[str, Row]]:
-        return [(name, row) for name, rows in self.rows.items() for row in rows if _is_grouped(row)]
+    blobs: list[tuple[str, Row]]
+    """what is put into groups: (pack, object)"""
 
 
 class Grouper:
@@ -112,14 +110,14 @@ class Grouper:
             if not (rows := self._rows_of(name)):
                 continue
             if sizes[name] >= MERGE_BELOW:
-                found.append(_Packs({name: rows}, sizes[name]))
+                found.append(_packs({name: rows}, sizes[name]))
                 continue
             if size + sizes[name] > _MOST:
-                found.append(_Packs(small, size))
+                found.append(_packs(small, size))
                 small, size = {}, 0
             small[name] = rows
             size += sizes[name]
-        return [*found, _Packs(small, size)] if small else found
+        return [*found, _packs(small, size)] if small else found
 
     def _rows_of(self, name: str) -> list[Row]:
         """All objects of a pack, in its order. Empty if there is nothing to group, or it can't be read."""
@@ -130,7 +128,7 @@ class Grouper:
         if pack is None or pack.index.has_frames or self._objects.damage.inside(name):
             return []
         rows = sorted(pack.index.rows(), key=attrgetter("offset"))
-        return rows if any(map(_is_grouped, rows)) else []
+        return rows if any(_is_grouped(row) for row in rows) else []
 
     def _estimate(self, packs: _Packs) -> int:
         """Bytes that new packs take, by encoding some groups."""
@@ -184,6 +182,7 @@ class Grouper:
                         if row.digest not in seen:
                             seen.add(row.digest)
                             (groups.add if _is_grouped(row) else plain.add)(row.kind, row.digest, data)
+                    framed.write_through()
             groups.finish()
 
     # -- letting go --
@@ -214,6 +213,10 @@ class Grouper:
             for name in packs.rows:
                 removal.take_pack(name)
             return removal.finish(Everything(), keep_mine=grace > 0)
+
+
+def _packs(rows: dict[str, list[Row]], size: int) -> _Packs:
+    return _Packs(rows, size, [(name, row) for name, some in rows.items() for row in some if _is_grouped(row)])
 
 
 def _is_grouped(row: Row) -> bool:
