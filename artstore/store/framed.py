@@ -16,6 +16,8 @@ from artstore.errors import Damage
 from artstore.store.packs import FOOTER, FRAMES_MAGIC, HEADER, ROW, Pack, PackIndex, PackWriter, Row, Window, checked
 
 FRAME = struct.Struct(">QIIBB6x8s")  # offset, stored bytes, bytes, codec, width, begin of the stored bytes' BLAKE3
+MOST_SHARED = 1 << 20
+"""Most bytes of a frame with several objects: whoever reads one decodes all."""
 COUNT = struct.Struct(">Q")  # rows: the index begins with it
 
 
@@ -109,6 +111,8 @@ class FramedIndex(PackIndex):
     def _row(self, digest: bytes, kind: PackedKind, flags: int, zero: int, length: int, at: int) -> FramedRow:
         number = at >> 32
         frame = self._frames[number] if number < len(self._frames) else _NOWHERE
+        if length < frame.raw > MOST_SHARED:
+            frame = _NOWHERE
         row = FramedRow(Digest(digest), kind, frame.stored, frame.offset)
         row.frame, row.place, row._size = frame, at & 0xFFFFFFFF, length
         return row
@@ -303,6 +307,8 @@ def wrong_in(index: FramedIndex) -> str | None:
             return "an object is in a frame that it doesn't have"
         if place != filled[number]:
             return "its objects don't fill its frames without gaps"
+        if length < sizes[number] > MOST_SHARED:
+            return "several objects share a frame that is too large for that"
         filled[number] += length
     return None if filled == sizes else "its objects don't fill its frames without gaps"
 

@@ -82,6 +82,13 @@ def zstd(data: bytes, **options: int) -> bytes:
     return bytes(_zstd().compress(data, options=settings or None))
 
 
+def together() -> Forged:
+    """Both halves in one frame, which is larger than a frame with several objects can be."""
+    first, second = map(len, HALVES)
+    rows = [(NAMES[0], BLOB, first, 0, 0), (NAMES[1], BLOB, second, 0, first), (DIGEST, RECIPE, len(RIGHT), 1, 0)]
+    return Forged([(LARGE, len(LARGE), RAW, 1), (RIGHT, len(RIGHT), RAW, 1)], rows)
+
+
 def planes(*lengths: int) -> bytes:
     return b"".join(length.to_bytes(4, "big") for length in lengths)
 
@@ -107,6 +114,7 @@ LIES: dict[str, Callable[[], bytes]] = {
     "a longer object": lambda: moved(0, length=(1 << 32) - 1).made(),
     "a frame of 2^32 bytes": lambda: halves((HALVES[0], (1 << 32) - 1, RAW, 1)).made(),
     "a frame stored in more": lambda: halves((HALVES[0] + b"more", FIRST, RAW, 1)).made(),
+    "a large frame of two objects": lambda: together().made(),
     "a frame of nothing": lambda: halves((b"", 0, RAW, 1)).made(),
     "another codec": lambda: halves((zstd(HALVES[0]), FIRST, 9, 1)).made(),
     "another width": lambda: halves((zstd(HALVES[0]), FIRST, PLANES, 3)).made(),
