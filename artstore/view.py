@@ -177,16 +177,17 @@ class View(Looking):
             return done
 
     def pack(self, *, dry_run: bool = False, monitor: Monitor | None = None) -> Packing:
-        """Store large blobs smaller: compressed, and segments that several have only once. Their digests stay.
+        """Store blobs smaller. Their digests stay.
 
-        Each is read back from the disk before its file is removed. It needs free space for one pack: 256 MiB, or the
-        largest blob. Reading, saving and gc may go on meanwhile.
+        Large ones are compressed, and segments that several have are stored once. Small ones are compressed together
+        with their neighbours. All are read back from the disk before what had them is removed. It needs free space for
+        one pack: 256 MiB, or the largest blob. Reading, saving and gc may go on meanwhile.
 
         Args:
             dry_run: Change nothing. The result says what would be packed, by samples.
 
         Raises:
-            Damage: A log, version or tree can't be read. Then nothing was packed.
+            Damage: There are large blobs, and a log, version or tree can't be read. Then nothing was packed.
             NoSpace: There is no space for a pack. What was packed before stays so.
 
         >>> saved = repository.put("dataset", "data")

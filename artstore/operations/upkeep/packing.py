@@ -116,12 +116,14 @@ class Packer:
 
     def _candidates(self) -> list[Candidate]:
         """The reachable blobs that are files, with the pieces into which each is cut and an estimate by samples."""
+        if not (files := list(self._objects.large.files())):
+            return []
         self._monitor.start("looking", "blob")
         marks = Marks(self._objects, self._refs, self._runs, Monitor())
         elders = Ancestry(self._objects, self._refs, self._runs).elders
         order = {digest: number for number, digest in enumerate(elders)}
         held, found = self._held(), []
-        for digest, size in sorted(self._objects.large.files(), key=lambda one: order.get(one[0], -1)):
+        for digest, size in sorted(files, key=lambda one: order.get(one[0], -1)):
             if digest not in marks:
                 continue
             try:
