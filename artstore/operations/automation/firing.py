@@ -3,13 +3,13 @@
 import copy
 import json
 import os
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
+from artstore.backends.background import start
 from artstore.backends.callers import warn_caller
 from artstore.backends.homes import state_folder
 from artstore.domain.collection import Path
@@ -183,26 +183,4 @@ def _start(place: Place, jobs: list[list[Any]]) -> None:
         file.write(json.dumps({"root": place.root, "jobs": jobs, "depth": depth + 1}).encode())
         file.flush()
         file.seek(0)
-        _spawn(file.fileno())
-
-
-def _spawn(stdin: int) -> None:
-    """Start the worker through a shell, which puts it into the background and ends.
-
-    So it isn't a child of this process, and leaves no zombie. A shell gives a background process no standard input:
-    therefore descriptor 3 carries it. With `-P`, nothing is imported from the working folder.
-    """
-    root = sys.modules[__name__.partition(".")[0]].__path__[0]
-    program = "import sys; sys.path.append(sys.argv[1]); from artstore.operations.automation.worker import main; main()"
-    worker = [sys.executable, "-P", "-c", program, os.path.dirname(root)]
-    command = ["/bin/sh", "-c", '{ "$@" <&3 3<&- & } 3<&0', "sh", *worker]
-    actions: list[Any] = [(os.POSIX_SPAWN_DUP2, stdin, 0)]
-    actions += [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)]
-    try:
-        shell = os.posix_spawn(command[0], command, os.environ, file_actions=actions, setsid=True)
-    except NotImplementedError:  # this C library has no setsid for posix_spawn
-        shell = os.posix_spawn(command[0], command, os.environ, file_actions=actions, setpgroup=0)
-    try:
-        os.waitpid(shell, 0)
-    except ChildProcessError:
-        pass  # this process ignores SIGCHLD: then there is no child to wait for
+        start("artstore.operations.automation.worker", [], file.fileno(), os.environ)

@@ -12,6 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from artstore.backends.background import close_inherited
 from artstore.backends.credentials import TOKEN
 from artstore.backends.files import closing_fd
 from artstore.backends.homes import state_folder
@@ -35,21 +36,11 @@ _LOG_MOST = 1 << 20
 
 def main() -> None:
     """Carry out the jobs on standard input, all at once: so no job waits for another one that hangs."""
-    _let_go()
+    close_inherited()
     work = json.load(sys.stdin.buffer)
     with ThreadPoolExecutor(_TOGETHER) as pool:
         for rule, event in work["jobs"]:
             pool.submit(perform, rule, event, work["root"], work["depth"])
-
-
-def _let_go() -> None:
-    """Close inherited descriptors: another process may wait for the end of a pipe, or for a lock."""
-    for name in os.listdir("/dev/fd"):
-        if int(name) > 2:
-            try:
-                os.close(int(name))
-            except OSError:
-                pass  # the descriptor with which the folder was listed
 
 
 def perform(rule: Rule, event: Event, root: str, depth: int) -> tuple[str, str]:
