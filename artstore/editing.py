@@ -21,6 +21,7 @@ from artstore.progress import Monitor
 from artstore.store.accepted import Accepted
 from artstore.store.layout import check_format
 from artstore.store.objects import ObjectStore
+from artstore.store.packs import LARGE
 from artstore.store.settings import Settings
 from artstore.store.store import Store
 from artstore.view import View
@@ -74,11 +75,28 @@ class Editor(View):
         self.refs.journal.clear()  # an operation that failed may have left changes in it
         return Draft(self.objects, self.refs, monitor)
 
-    def tidy(self) -> None:
-        """Merge packs if that is due. Never raises for errors of the store, because the save before it is done."""
+    def tidy(self, stored: int = 0) -> None:
+        """Merge packs if that is due, and count what a save stored, in bytes, for `pack_later`.
+
+        Never raises for errors of the store, because the save before it is done.
+        """
         from artstore.operations.upkeep.merge import merge_if_due
 
         merge_if_due(self.objects)
+        if stored >= LARGE:  # else no large file is in it
+            from artstore.operations.upkeep.packing_notes import PackingNotes
+
+            PackingNotes(self._folder).add(stored)
+
+    def pack_later(self) -> int:
+        """Pack large files in the background, if enough was saved: see `operations.upkeep.automatic.pack_later`.
+
+        >>> repository.pack_later()
+        0
+        """
+        from artstore.operations.upkeep.automatic import pack_later
+
+        return pack_later(self.objects, self.settings)
 
     def record(self, state: RunState, build: Callable[[RunState], list[Change]]) -> None:
         """Append changes to a run's log: see `Runs.append`."""

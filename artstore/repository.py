@@ -148,7 +148,7 @@ class Repository(Editor):
         only = None if os.path.isdir(path) else os.path.basename(folder)
         chosen = Selection(chosen=PathFilter(None, exclude))
         self.checkouts.note(Noted(folder, saved.path, saved.id, saved.number, only, chosen))
-        self.tidy()
+        self.tidy(saved.new_bytes)
         return saved
 
     def plan(self, path: str, name: str, *, exclude: tuple[str, ...] = (), monitor: Monitor | None = None) -> Planned:

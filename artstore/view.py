@@ -154,6 +154,7 @@ class View(Looking):
         >>> repository.gc(now=True).freed_bytes > 0
         True
         """
+        from artstore.operations.upkeep.automatic import end_packer
         from artstore.operations.upkeep.collect import abandon_transaction, collect, foresee
         from artstore.operations.upkeep.merge import maintenance_lock, merge
 
@@ -168,6 +169,8 @@ class View(Looking):
             abandon_transaction(self.storage, abandon, force=force, dry_run=dry_run)
         # For a remote, which others use too, the user's own setting of the grace period doesn't count.
         settings = self.settings if self.objects.here is not None else Settings(None)
+        if not dry_run:
+            end_packer(self.storage)
         grace = 0.0 if now else settings.grace(self.storage.local)
         with maintenance_lock(self.storage):
             act = foresee if dry_run else collect
@@ -194,6 +197,7 @@ class View(Looking):
         >>> repository.pack().blobs
         0
         """
+        from artstore.operations.upkeep.automatic import end_packer, forget_kills
         from artstore.operations.upkeep.merge import maintenance_lock
         from artstore.operations.upkeep.packing import Packer
 
@@ -201,8 +205,11 @@ class View(Looking):
         packer = Packer(self.store.maintained(), self.refs, self.runs, monitor or Monitor())
         if dry_run:
             return packer.foresee()
+        end_packer(self.storage)
         with maintenance_lock(self.storage):
-            return packer.run()
+            done = packer.run()
+        forget_kills(self.storage)
+        return done
 
     def fsck(self, *, quick: bool = False, repair: bool = False, monitor: Monitor | None = None) -> Report:
         """Check that everything that should be stored is stored, and right.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from artstore.api.files import PathLike
 from artstore.api.handles import url_in
-from artstore.api.messages import say_ended
+from artstore.api.messages import say_ended, say_packing
 from artstore.api.metric import DefinedMetric
 from artstore.api.recording import Recording, session
 from artstore.api.resuming import forget_run
@@ -349,6 +349,7 @@ class ActiveRun(Shown):
             forget_run(self._start_folder, self.id)
         if not self._disabled:
             say_ended(self._recording.state(), self._recording.root, self.settings, quiet=quiet)
+            say_packing(self._recording.repository.pack_later(), self.settings, quiet=quiet)
         atexit.unregister(self.end_at_exit)
         session.end(self)
         if unheard is not None:

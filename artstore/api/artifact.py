@@ -269,7 +269,7 @@ class Artifact(Described):
             warn_caller(f"{what}: {name} has the same content, and its entries never change")
         self._become(stored)
         run.repository.retain(saved.collection)
-        run.repository.tidy()
+        run.repository.tidy(saved.new_bytes)
         return stored
 
     def upsert_to(self, run: Recording, upsert: str, *, finish: bool, aliases: Texts = None) -> None:

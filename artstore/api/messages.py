@@ -11,7 +11,7 @@ from artstore.domain.changes import Change
 from artstore.domain.collection import Path
 from artstore.domain.names import printable, shortened
 from artstore.domain.run import RunState
-from artstore.domain.wording import first_of
+from artstore.domain.wording import first_of, human
 from artstore.store.variables import is_silent
 
 _MOST = 10
@@ -41,6 +41,12 @@ def say_ended(state: RunState, root: str, settings: Settings, *, quiet: bool | N
     if state.logged:
         lines.append(f"  logged: {first_of([_version(edge, root) for edge in state.logged.values()], _MOST)}")
     _say([*lines, f"  in {_shown(f'{root}/{state.path.folder}')}"])
+
+
+def say_packing(freed: int, settings: Settings, *, quiet: bool | None) -> None:
+    """Say about how many bytes packing would free, unless they are 0."""
+    if freed and not (settings.silent or (settings.quiet if quiet is None else quiet)):
+        _say([f"`artstore pack` would free about {human(freed)}"])
 
 
 def _say(lines: list[str]) -> None:

@@ -12,7 +12,7 @@ import click
 from artstore.backends.storage import FolderStorage
 from artstore.cli.streams import Long
 from artstore.domain.names import printable
-from artstore.domain.wording import cut, width_of
+from artstore.domain.wording import cut, human, width_of
 from artstore.errors import Damage
 from artstore.operations.automation.announcing import Announcer
 from artstore.repository import Repository
@@ -221,3 +221,9 @@ def _cell(text: str, width: int, right: bool) -> str:
     text = cut(text, width)
     pad = " " * (width - width_of(text))
     return pad + text if right else text + pad
+
+
+def hint_at_packing(freed: int) -> None:
+    """Say about how many bytes packing would free, unless they are 0."""
+    if freed:
+        click.echo(f"hint: `artstore pack` would free about {human(freed)}", err=True)

@@ -11,7 +11,7 @@ from artstore.api.progress.bar import Bar
 from artstore.backends.addresses import spelled
 from artstore.backends.storage import is_url
 from artstore.cli.arguments import FOLDER, SPEC, lock_option, metadata_from, of_type, pairs, selecting
-from artstore.cli.output import answer, folder_shown, from_option, json_option, open_view, print_json
+from artstore.cli.output import answer, folder_shown, from_option, hint_at_packing, json_option, open_view, print_json
 from artstore.cli.streams import Long
 from artstore.domain.hub import hub_id, kind_of, revisions_of
 from artstore.domain.metadata import normalise
@@ -22,6 +22,7 @@ from artstore.domain.wording import count, first_of, human, typed
 from artstore.errors import Conflict, InvalidValue, NotFound
 from artstore.operations.restoring.options import Restore
 from artstore.repository import Repository
+from artstore.store.packs import LARGE
 from artstore.store.settings import is_repository, root_to_create
 
 
@@ -128,6 +129,7 @@ def save(
             path, target, type=type, aliases=aliases, tags=tags, description=description,
             metadata=values, exclude=exclude, monitor=bar,
         )  # fmt: skip
+        freed = repository.pack_later() if saved.new_bytes >= LARGE else 0
     if as_json:
         value = saved._asdict()
         del value["path"], value["number"], value["collection"]
@@ -153,6 +155,7 @@ def save(
         click.echo(f"get it back with: {typed('get', spec).strip('`')}")
     if hint is not None:
         click.echo(f"hint: {hint}", err=True)
+    hint_at_packing(freed)
 
 
 def _warn_of(unmatched: tuple[str, ...], path: str) -> None:

@@ -21,6 +21,7 @@ def config_command(key: str | None, value: str | None, unset: bool, as_json: boo
     core.project     project for names that don't give one
     core.auto_fetch  on: pull a version that only a remote has when it is used
     core.identity    off: don't record which user on which host made a change
+    core.pack        off: large files are packed by `artstore pack` only, not in the background after saves
     gc.grace         how long deleted data stays in the trash, such as 12h or 7d
     """
     if unset and (key is None or value is not None):

@@ -53,12 +53,19 @@ def _duration(value: str) -> float:
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
 
 
+def _auto_or_off(value: str) -> str:
+    if value.lower() not in ("auto", "off"):
+        raise InvalidValue(f"'{printable(value)}' is neither auto nor off")
+    return value.lower()
+
+
 _ON, _OFF = ("on", "true", "yes", "1"), ("off", "false", "no", "0")
 KEYS = {
     "core.entity": Setting(DEFAULT_ENTITY, lambda value: check_project(value, "entity")),
     "core.project": Setting(DEFAULT_PROJECT, check_project),
     "core.identity": Setting("on", _on_or_off),
     "core.auto_fetch": Setting("off", _on_or_off),
+    "core.pack": Setting("auto, off if shared or served", _auto_or_off),
     "gc.grace": Setting("24h, on a network file system 14d", _duration),
 }
 
@@ -275,6 +282,12 @@ class Settings:
     def auto_fetch(self) -> bool:
         """Whether a version that is only at a remote is pulled when it is used."""
         return self._checked("core.auto_fetch") is True
+
+    @property
+    def pack(self) -> str | None:
+        """`auto` or `off`: whether large files are packed in the background after saves. None if it isn't set."""
+        value: str | None = self._checked("core.pack")
+        return value
 
     def grace(self, local: bool) -> float:
         """Seconds for which collected objects stay in the trash."""

@@ -80,6 +80,28 @@ def is_silent() -> bool:
     return (variable("WANDB_SILENT") or "").lower() in ON
 
 
+_OF_BATCHES = "CI", "SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "KUBERNETES_SERVICE_HOST"
+"""Variables that tests in a service, jobs of clusters and containers of a cluster have."""
+_IN_BACKGROUND = re.compile(
+    "HOME|PATH|TMPDIR|LANG|LC_.*|XDG_.*|VIRTUAL_ENV|(PYTHON|LD_LIBRARY_|DYLD_LIBRARY_)(PATH|HOME)"
+)
+"""Variables that a process in the background needs: where its files are, and where Python and its packages are."""
+
+
+def batch_variable() -> str | None:
+    """The name of a variable that only jobs have; None if none is set."""
+    return next((name for name in _OF_BATCHES if os.environ.get(name)), None)
+
+
+def environment_in_background() -> dict[str, str]:
+    """The environment for a process in the background: no secrets, and nothing that was meant for one command alone.
+
+    numpy's library for matrices would start a thread for each processor, and isn't used.
+    """
+    kept = {name: value for name, value in os.environ.items() if _IN_BACKGROUND.fullmatch(name)}
+    return {**kept, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
 def environment_for_children(first: str) -> dict[str, str]:
     """The environment, in which Python looks for modules in the folder `first` before all others.
 

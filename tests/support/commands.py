@@ -23,14 +23,20 @@ QUIET = {
     "WANDB_CONSOLE": "off",
     "WANDB_X_DISABLE_META": "true",
     "WANDB_X_DISABLE_STATS": "true",
+    "CI": "true",
 }
-"""Settings of runs that say nothing and record nothing of their surroundings, which most tests aren't about."""
+"""Settings of runs that say nothing and record nothing of their surroundings, which most tests aren't about; and the
+variable of services that run tests, by which nothing is packed in the background.
+"""
 
 Cli = Callable[..., Result]
 
 
 def environment(tmp_path: Path, **more: str) -> dict[str, str]:
-    """Nothing of the caller's: own HOME, fixed width, no colours, no repository; what measures coverage stays."""
+    """Nothing of the caller's: own HOME, fixed width, no colours, no repository; what measures coverage stays.
+
+    As in a service that runs tests, nothing is packed in the background. `CI=""` lets it be.
+    """
     measured = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
     return {
         **measured,
@@ -39,5 +45,6 @@ def environment(tmp_path: Path, **more: str) -> dict[str, str]:
         "COLUMNS": "100",
         "NO_COLOR": "1",
         "LC_ALL": "C.UTF-8",
+        "CI": "true",
         **more,
     }

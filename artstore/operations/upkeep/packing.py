@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter, deque
+from collections.abc import Callable
 from contextlib import closing, suppress
 from itertools import islice
 from typing import NamedTuple
@@ -79,32 +80,45 @@ class Packer:
 
     def foresee(self) -> Packing:
         """What `run` would do, by samples. Changes nothing."""
-        todo = self._worth_packing(self._candidates())
+        return self._foreseen(self._worth_packing(self._candidates()))
+
+    def _foreseen(self, todo: list[Candidate]) -> Packing:
         size, stored = sum(one.size for one in todo), int(sum(one.size * one.part for one in todo))
         small = Grouper(self._objects, self._monitor).foresee()
         return Packing(len(todo), size, stored, *small[:3], self._linked, 0, (), tuple(self._problems))
 
-    def run(self) -> Packing:
+    def run(
+        self, *, is_enough: Callable[[Packing], bool] | None = None, packed: Callable[[], None] = lambda: None
+    ) -> Packing:
         """Pack all blobs that are worth it, the small ones last.
 
-        Each pack is published, and read back, before the files and packs go that had what is in it. Raises NoSpace if
-        there is no space for a pack. What was packed before stays so.
+        Each pack is published, and read back, before the files and packs go that had what is in it.
+
+        Args:
+            is_enough: Is given what `foresee` would return. If it says no, nothing is packed.
+            packed: Is called each time after files went.
+
+        Raises:
+            NoSpace: There is no space for a pack. What was packed before stays so.
         """
         sweep(self._objects.storage)
         with Transaction(self._objects, "gc") as tx:
             todo = deque(self._worth_packing(self._candidates()))
+            if is_enough is not None and not is_enough(self._foreseen([*todo])):
+                return Packing(0, 0, 0, 0, 0, 0, self._linked, 0, (), tuple(self._problems))
             self._monitor.start("packing", "blob")
             self._monitor.expect(len(todo), sum(one.size for one in todo))
             blobs = blob_bytes = stored = trashed = 0
             waits = dict[str, None]()
             while todo:
-                packed, size = self._pack_some(tx, todo)
+                some, size = self._pack_some(tx, todo)
                 tx.ensure()
                 stored += size
-                if packed := [digest for digest in packed if self._reads_back(digest)]:
-                    blobs += len(packed)
-                    blob_bytes += sum(self._objects.large.sizes(packed).values())
-                    removed = self._let_go(tx, packed)
+                if some := [digest for digest in some if self._reads_back(digest)]:
+                    blobs += len(some)
+                    blob_bytes += sum(self._objects.large.sizes(some).values())
+                    removed = self._let_go(tx, some)
+                    packed()
                     trashed += removed.kept_bytes
                     waits |= dict.fromkeys(removed.waits_for)
             small = Grouper(self._objects, self._monitor).run(tx)
