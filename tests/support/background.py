@@ -53,7 +53,7 @@ def wait_for_packers(root: Path) -> None:
     wait_until(lambda: not packers(root), "all packers have ended")
 
 
-def wait_until(happened: Callable[[], T], what: str, seconds: float = 120) -> T:
+def wait_until(happened: Callable[[], T], what: str, seconds: float = 300) -> T:
     until = time.monotonic() + seconds
     while not (found := happened()):
         assert time.monotonic() < until, f"in {seconds} s it didn't happen that {what}"
