@@ -94,6 +94,10 @@ class Editor(View):
         >>> repository.pack_later()
         0
         """
+        from artstore.operations.upkeep.packing_notes import PackingNotes
+
+        if not PackingNotes(self._folder).is_due:
+            return 0
         from artstore.operations.upkeep.automatic import pack_later
 
         return pack_later(self.objects, self.settings)

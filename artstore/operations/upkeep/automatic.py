@@ -19,14 +19,12 @@ from artstore.store.objects import ObjectStore
 from artstore.store.settings import Settings, server_root
 from artstore.store.variables import batch_variable, environment_in_background
 
-LEAST = 64 << 20
-"""Bytes that have to be saved before a process is started: for less, its start costs more than it could free."""
 MUCH, PART = 256 << 20, 0.1
 """What packing has to free: this many bytes, or this part of what the repository takes."""
 LEAST_MEMORY = 1 << 30
 """Bytes that have to be left below a limit of memory. The packer takes up to 300 MB, and what it reads is cached."""
 _PATIENCE = 10.0
-"""Seconds to wait for a packer that was told to end."""
+"""Seconds to wait for a packer that was asked to end."""
 _WINDOWS, _WINDOW = 8, 32 << 10
 """Samples of an estimate, and the bytes of each."""
 
@@ -50,7 +48,7 @@ def _ends_all(storage: FolderStorage) -> str | None:
 
 
 def ends_all(pid: int, parent: int) -> str | None:
-    """Not where a container ends with this process, or with the shell or init that started it: the packer would be killed.
+    """Not where a container ends with this process, or the shell or init that started it: the packer would die.
 
     Process 1 of a host is the parent of services and of what was left behind, too. It isn't worth telling them apart.
     """
@@ -92,7 +90,7 @@ def is_on(settings: Settings, storage: FolderStorage) -> bool:
 
 
 def pack_later(objects: ObjectStore, settings: Settings) -> int:
-    """Start a process that packs if enough was saved, and all conditions hold.
+    """Start a process that packs if all conditions hold. For callers that know that enough was saved.
 
     Never raises for errors of the store, because the save before it is done.
 
@@ -104,11 +102,11 @@ def pack_later(objects: ObjectStore, settings: Settings) -> int:
         if here is None or settings.pack == "off":
             return 0
         notes = PackingNotes(here)
-        if (saved := notes.saved) < LEAST or notes.packer is not None:
+        if notes.packer is not None:
             return 0
         if is_on(settings, here) and why_not(here) is None and _started(here.root):
             return 0
-        if saved < MUCH:
+        if notes.saved < MUCH:
             return 0
         notes.forget_saved()
         freed = would_free(objects)
@@ -175,7 +173,7 @@ def _window(objects: ObjectStore, digest: Digest, size: int, offset: int) -> byt
 
 
 def end_packer(storage: Storage) -> None:
-    """Tell the packer in the background to end, and wait until it has: a collector would have to wait for its work."""
+    """Ask the packer in the background to end, and wait until it has: a collector would have to wait for its work."""
     if not isinstance(storage, FolderStorage) or (owner := PackingNotes(storage).packer) is None:
         return
     try:

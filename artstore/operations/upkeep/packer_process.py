@@ -1,4 +1,4 @@
-"""The process that packs in the background after saves: it gives way to everybody, and ends when it is told to."""
+"""The process that packs in the background after saves: it gives way to everybody, and ends when it is asked to."""
 
 import os
 import shutil
@@ -13,10 +13,10 @@ from artstore.backends.cgroups import memory_left
 from artstore.backends.owner import parse
 from artstore.backends.storage import FolderStorage
 from artstore.errors import ArtstoreError
-from artstore.operations.upkeep.automatic import LEAST, LEAST_MEMORY, MUCH, PART
+from artstore.operations.upkeep.automatic import LEAST_MEMORY, MUCH, PART
 from artstore.operations.upkeep.merge import maintenance_lock
 from artstore.operations.upkeep.packing import Packer, Packing
-from artstore.operations.upkeep.packing_notes import PackingNotes
+from artstore.operations.upkeep.packing_notes import LEAST, PackingNotes
 from artstore.operations.upkeep.removal import Everything, Removal, open_transactions
 from artstore.progress import Monitor
 from artstore.store.layout import check_format
@@ -49,7 +49,7 @@ def pack_while_due(storage: FolderStorage) -> None:
     A save counts before it looks for a packer, and a packer looks at the count after it ended. So none is missed.
     """
     notes = PackingNotes(storage)
-    while notes.saved >= LEAST:
+    while notes.is_due:
         with notes.lock() as is_first:
             if not is_first or not notes.begin():
                 return

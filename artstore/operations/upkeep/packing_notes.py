@@ -12,6 +12,8 @@ from artstore.errors import StorageError
 
 _SAVED, _PACKER, _LOCK = "cache/packing.saved", "cache/packing.packer", "cache/packing.lock"
 _MOST_KILLS = 2
+LEAST = 64 << 20
+"""Bytes that have to be saved before a process is started: for less, its start costs more than it could free."""
 
 
 class _Noted(NamedTuple):
@@ -23,7 +25,7 @@ class _Noted(NamedTuple):
 
 
 class PackingNotes:
-    """The notes of one repository. Two processes may change one at once: then one change is lost, and a later save counts.
+    """The notes of one repository. Of two changes at once, one may be lost; then a later save starts the packer.
 
     Only notes that nobody else could write are believed.
     """
@@ -38,6 +40,11 @@ class PackingNotes:
         """Bytes that were saved since packing began the last time, by saves of 1 MiB and more."""
         text = self._text(_SAVED)
         return int(text) if text.isdecimal() else 0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether enough bytes were saved for a packer to be worth its start."""
+        return self.saved >= LEAST
 
     def add(self, size: int) -> None:
         """Count bytes that were saved. Best effort."""
