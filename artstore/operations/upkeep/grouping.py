@@ -123,7 +123,9 @@ class Grouper:
         """All objects of a pack, in its order. Empty if there is nothing to group, or it can't be read."""
         try:
             pack = opened(self._objects, name)
-        except OSError:
+        except OSError as error:
+            reason = (error.strerror or "").lower()
+            self._problems.append(f"pack {name[:12]} can't be read ({reason}); small files in it stay as they are")
             return []
         if pack is None or pack.index.has_frames or self._objects.damage.inside(name):
             return []

@@ -1,5 +1,7 @@
 """`artstore pack`: small files are compressed together with their neighbours, and everything reads them as before."""
 
+import errno
+import os
 import random
 import shutil
 from pathlib import Path
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from artstore.domain import frames
 from artstore.domain.digest import BLOB, digest_of
 from artstore.errors import DamagedObject, NoSpace
+from artstore.operations.upkeep import grouping
 from artstore.operations.upkeep.merge import merge
 from artstore.repository import Repository
 from artstore.store.framed import Frame, FramedIndex
@@ -313,6 +316,25 @@ def test_a_repair_gets_back_what_can_be_decoded_before_the_damage(
             "stored again, from bad/" in told for told in report.mended
         )
         assert len(report.problems) == len(lost)
+
+
+def test_a_pack_that_cannot_be_read_is_a_problem(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo.put(str(make_tree(tmp_path / "in", texts(100))), "code")
+    (name,) = repo.objects.packs.refresh()
+
+    def failing(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(grouping, "opened", failing)
+    failed = repo.pack()
+    assert failed.small_blobs == 0
+    assert failed.problems == (
+        f"pack {name[:12]} can't be read (input/output error); small files in it stay as they are",
+    )
+    monkeypatch.undo()
+    assert repo.pack().small_blobs == 100
 
 
 def test_a_full_disk_is_told_and_the_old_packs_stay(
