@@ -21,7 +21,7 @@ from torch.nn import functional
 WIDTH, LAYERS, HEADS, CONTEXT, BATCH = 512, 4, 8, 64, 8
 
 
-class Model(nn.Module):
+class Model(nn.Module):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self.embedding = nn.Embedding(256, WIDTH)
@@ -42,7 +42,9 @@ def main() -> None:
     parser.add_argument("--texts", type=Path, default=Path(sysconfig.get_path("stdlib")))
     options = parser.parse_args()
     torch.manual_seed(7)
-    text = torch.frombuffer(bytearray(b"".join(p.read_bytes() for p in sorted(options.texts.glob("*.py")))), dtype=torch.uint8)
+    text = torch.frombuffer(
+        bytearray(b"".join(p.read_bytes() for p in sorted(options.texts.glob("*.py")))), dtype=torch.uint8
+    )
     model = Model()
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4)
     options.to.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,11 @@
 """Deltas: a segment as what differs from a similar one, its base.
 
-A delta is the digest of the segment, the digest of the base, a codec and a width, and then the exclusive or of both, of
-the segment's length, stored with that codec as a segment is. The base is as long as the segment. Weights after some
-more steps of training have most high bits in common with the weights before, so these become zeros.
+A delta is the digest of the segment, the digest of the base, a codec and a width, and then what differs:
+
+- The exclusive or of both, stored with that codec as a segment is, if both are of one length. Weights after some more
+  steps of training have most high bits in common with the weights before, so these become zeros.
+- Or, with codec BESIDE, the segment as a zstd frame that was made with the base as its prefix: what a changed text has
+  in common with the old one is found, wherever it is.
 
 A delta is found by the BLAKE3 of all its bytes in a context of its own: so it can be checked without its base.
 """
@@ -14,7 +17,7 @@ from typing import NamedTuple
 from blake3 import blake3
 
 from artstore.domain.digest import Digest
-from artstore.domain.frames import Encoded, decode, encode, estimate
+from artstore.domain.frames import LEAST_BASE, Encoded, decode, decode_beside, encode, encode_beside, estimate
 from artstore.domain.planes import exclusive_or
 from artstore.errors import Damage
 
@@ -22,6 +25,7 @@ WORTH = 0.85
 """A delta has this part of the bytes that its segment takes without one, or less."""
 LEAST = 64 << 10
 """Bytes of the smallest segment that may be a delta: a delta takes 68 bytes in the recipe, too."""
+BESIDE = 3
 _HEAD = struct.Struct(">32s32sBB2x")
 _CONTEXT = "artstore 2026-12-01 delta"
 
@@ -40,15 +44,26 @@ def delta_digest(delta: bytes | memoryview) -> Digest:
 
 
 def encode_delta(
-    segment: Digest, data: bytes, base: Digest, base_data: bytes | memoryview, widths: Sequence[int]
+    segment: Digest, data: bytes, base: Digest, base_data: bytes | memoryview, widths: Sequence[int], *, text: bool
 ) -> bytes | None:
-    """A segment's delta. None if it isn't worth it, judged by samples: see WORTH. Both have the same length."""
-    difference = exclusive_or(data, base_data)
-    if estimate(difference, widths) > WORTH * estimate(data, widths):
+    """A segment's delta. None if it isn't worth it, judged by samples: see WORTH.
+
+    With `text` it is one with the codec BESIDE, else one for arrays, which need bases of their length.
+    """
+    alone = estimate(data, widths)
+    if text and len(base_data) < LEAST_BASE:
         return None
-    codec, width, stored = encode(difference, widths)
+    if text:
+        codec, width, stored = BESIDE, 1, encode_beside(data, base_data)
+    elif len(data) != len(base_data):
+        return None
+    else:
+        difference = exclusive_or(data, base_data)
+        if estimate(difference, widths) > WORTH * alone:
+            return None
+        codec, width, stored = encode(difference, widths)
     delta = _HEAD.pack(segment, base, codec, width) + stored
-    return delta if len(delta) <= WORTH * len(data) else None
+    return delta if len(delta) <= WORTH * (alone if text else len(data)) else None
 
 
 def decode_delta(delta: bytes | memoryview) -> Delta:
@@ -59,7 +74,9 @@ def decode_delta(delta: bytes | memoryview) -> Delta:
     return Delta(Digest(segment), Digest(base), Encoded(codec, width, bytes(delta[_HEAD.size :])))
 
 
-def restored(segment: Digest, delta: bytes | memoryview, base: Digest, base_data: bytes | memoryview) -> bytes:
+def restored(
+    segment: Digest, length: int, delta: bytes | memoryview, base: Digest, base_data: bytes | memoryview
+) -> bytes:
     """The bytes of the segment of a delta, which the caller has to check.
 
     Raises Damage if they can't be right, or the delta is one of another segment or base.
@@ -67,4 +84,8 @@ def restored(segment: Digest, delta: bytes | memoryview, base: Digest, base_data
     names_segment, names_base, (codec, width, stored) = decode_delta(delta)
     if (names_segment, names_base) != (segment, base):
         raise Damage("a delta is not of the segment and the base for which it stands")
-    return exclusive_or(decode(codec, width, stored, len(base_data)), base_data)
+    if codec == BESIDE and width == 1:
+        return decode_beside(stored, base_data, length)
+    if len(base_data) != length:
+        raise Damage(f"a segment of {length} bytes can't be what differs from one of {len(base_data)}")
+    return exclusive_or(decode(codec, width, stored, length), base_data)

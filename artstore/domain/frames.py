@@ -26,6 +26,9 @@ WIDTHS = 2, 4, 8
 MOST = 4 << 20
 """Most bytes of a segment."""
 
+LEAST_BASE = 9
+"""Bytes that zstd wants of the segment beside which another one is encoded."""
+
 _SAMPLES, _SAMPLE = 4, 16 << 10
 """A segment is judged by this many pieces of it, each of this many bytes."""
 _WORTH = 0.95
@@ -38,13 +41,15 @@ _BLOCK = 32 << 10
 _BIT = 256
 """Bytes that are decoded at once by `salvaged`: zstd gives back nothing of a piece in which it meets damage."""
 
-_LEVEL, _HASH_LOG, _WINDOW_LOG_MAX = 100, 102, 100
-"""zstd's own numbers for parameters: two of a compressor, one of a decompressor."""
+_LEVEL, _WINDOW_LOG, _HASH_LOG, _LONG_MATCHES, _WINDOW_LOG_MAX = 100, 101, 102, 160, 100
+"""zstd's own numbers for parameters: four of a compressor, one of a decompressor."""
 _SETTINGS = {_LEVEL: 1}, {_LEVEL: 1, _HASH_LOG: 6}
 """Level 1, and the same with so small a table that hardly a match is found.
 
 Then the entropy coder does the work: exponents get smaller than with level 1, in a third of the time.
 """
+_BESIDE = {_LEVEL: 1, _WINDOW_LOG: 23, _LONG_MATCHES: 1}
+"""Level 1 with a window for two segments. Without long matches hardly anything of the other one is found."""
 _READING = {_WINDOW_LOG_MAX: 23}
 """At most 8 MiB of memory for the window: no segment needs more."""
 
@@ -181,6 +186,21 @@ def decode(codec: int, width: int, stored: bytes | memoryview, raw_length: int) 
     raise Damage(f"a segment's {raw_length} bytes can't be stored as {len(stored)} with codec {codec}, width {width}")
 
 
+def encode_beside(data: bytes | memoryview, base: bytes | memoryview) -> bytes:
+    """One zstd frame of a segment, for which a similar one, of LEAST_BASE or more, is known when it is decoded."""
+    zstd = _zstd()
+    compressor = zstd.ZstdCompressor(options=_BESIDE, zstd_dict=zstd.ZstdDict(base, is_raw=True).as_prefix)
+    frame: bytes = compressor.compress(data, compressor.FLUSH_FRAME)
+    return frame
+
+
+def decode_beside(stored: bytes | memoryview, base: bytes | memoryview, raw_length: int) -> bytes:
+    """The bytes of a segment of which `encode_beside` made a frame. Raises Damage, and UnsupportedFormat, as `decode`."""
+    if not 0 <= raw_length <= MOST or not LEAST_BASE <= len(base) <= MOST:
+        raise Damage(f"a segment of {raw_length} bytes, beside {len(base)}, can't be right")
+    return _decompressed(stored, raw_length, prefix=_zstd().ZstdDict(base, is_raw=True).as_prefix)
+
+
 def salvaged(codec: int, stored: bytes | memoryview, raw_length: int) -> bytes:
     """What can be decoded of damaged bytes, from the beginning to the damage; empty for byte planes.
 
@@ -219,10 +239,10 @@ def _joined(stored: bytes | memoryview, width: int, raw_length: int) -> bytes:
     return join(planes)
 
 
-def _decompressed(frame: bytes | memoryview, length: int) -> bytes:
+def _decompressed(frame: bytes | memoryview, length: int, *, prefix: Any = None) -> bytes:
     """The bytes of exactly one zstd frame, which has to be shorter than they are."""
     zstd = _zstd()
-    decompressor = zstd.ZstdDecompressor(options=_READING)
+    decompressor = zstd.ZstdDecompressor(options=_READING, zstd_dict=prefix)
     try:
         data: bytes = decompressor.decompress(frame, length)
     except zstd.ZstdError as error:

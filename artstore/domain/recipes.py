@@ -41,7 +41,7 @@ class Part(NamedTuple):
     """BLOB or DELTA"""
     digest: Digest
     length: int | None
-    """None for a delta, which may have any"""
+    """None for a delta and for a base, which may have any"""
 
     def fits(self, kind: int, size: int) -> bool:
         """Whether an object with the digest of this part may be it: a pack can say another kind or length."""
@@ -65,12 +65,17 @@ class Segment(NamedTuple):
         """What has to be read: the segment itself, or its base and its delta."""
         if self.delta is None or self.base is None:
             return (Part(BLOB, self.digest, self.length),)
-        return Part(BLOB, self.base, self.length), Part(DELTA, self.delta, None)
+        return Part(BLOB, self.base, None), Part(DELTA, self.delta, None)
 
 
 class Recipe(NamedTuple):
     size: int
     segments: tuple[Segment, ...]
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether the blob can't be found without a recipe: it isn't one segment that is stored whole."""
+        return len(self.segments) > 1 or any(segment.delta for segment in self.segments)
 
     @property
     def parts(self) -> Iterator[Part]:
@@ -91,7 +96,8 @@ def _check(rows: tuple[Any, ...]) -> bytes:
 def decode_recipe(data: bytes | memoryview, what: str = "a recipe") -> Recipe:
     """Decode what `encode_recipe` wrote. Raises Damage for anything else, in memory of five times the bytes at most.
 
-    A recipe has two segments or more, each of 1 byte to 4 MiB, which add up to a size of at least LEAST_SIZE.
+    A recipe has two segments or more, or one that is a delta, each of 1 byte to 4 MiB, which add up to a size of at
+    least LEAST_SIZE.
     """
     if len(data) > MAX_BYTES:
         raise Damage(f"{what} is {len(data)} bytes long; at most {MAX_BYTES} can be right")
@@ -110,6 +116,8 @@ def _decoded(data: bytes, what: str) -> Recipe:
         raise Damage(f"{what} can't be decoded: {str(error) or type(error).__name__}") from error
     if canonical != data:
         raise Damage(f"{what} is not in canonical form, or not what its check says")
+    if not recipe.is_needed:
+        raise Damage(f"{what} has one segment, which is stored whole: it needs none")
     if type(size) is not int or size < LEAST_SIZE:
         raise Damage(f"{what} is of a blob of {LEAST_SIZE} bytes at least, not {str(size)[:80]}")
     if sum(segment.length for segment in recipe.segments) != size:
@@ -121,7 +129,7 @@ def _fields(data: bytes | memoryview) -> Iterator[Any]:
     """The fields of an array, one by one: to decode all of a malformed array could take 50 times its bytes."""
     unpacker = msgpack.Unpacker(BytesIO(data), raw=False, use_list=False, read_size=_BUFFER, max_buffer_size=_BUFFER)
     count = unpacker.read_array_header()
-    if count < 4:
+    if count < 3:
         raise ValueError(f"it has {count} fields")
     for _ in range(count):
         yield unpacker.unpack()

@@ -1,7 +1,7 @@
 """Finding large blobs that are stored in packs: a blob is one segment, or a recipe names its segments."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from itertools import chain
@@ -54,19 +54,24 @@ class PackedBlobs:
                 return Packed(row.digest, segments, pack.name, places_of)
         return None
 
-    def open_segments(self, blob: Digest, segments: tuple[Segment, ...]) -> PackedContent | None:
+    def open_segments(self, blob: Digest, digests: Sequence[Digest]) -> PackedContent | None:
         """Segments for a blob, one after the other, open for reading. None if one of them isn't in packs.
 
         As of the last listing. Raises FileNotFoundError if one of the packs is gone since.
         """
         with self._lock:
-            places = self._located(segments, trash=False)
-        return self.open(Packed(blob, segments, min(places.values())[0], places)) if places else None
+            found, missing = self._packs.locate_many(digests, parts=True)
+        rows = {row.digest: (name, row) for name, some in found for row in some}
+        if missing or not rows:
+            return None
+        segments = tuple(Segment(rows[digest][1].size, digest) for digest in digests)
+        places = {segment.parts[0]: rows[segment.digest] for segment in segments}
+        return self.open(Packed(blob, segments, rows[digests[0]][0], places))
 
-    def recipes(self, digest: Digest) -> Iterator[Packed]:
-        """A blob once for each of its recipes of which all parts are in packs, as of the last listing."""
-        for pack, row in self._packs.places(digest):
-            if row.kind == RECIPE and (found := self._found(iter([(pack, row)]))) is not None:
+    def forms(self, digest: Digest) -> Iterator[Packed]:
+        """A blob in each way in which packs have it whole, as of the last listing: as one segment, or by a recipe."""
+        for place in list(self._packs.places(digest)):
+            if (found := self._found(iter([place]))) is not None:
                 yield found
 
     def taken(self, digest: Digest) -> set[str]:

@@ -122,7 +122,7 @@ class PackedContent:
         try:
             # base and delta aren't hashed: what they give is
             base, delta = (self._row(part).opened(self._stored(part)) for part in segment.parts)
-            data = restored(segment.digest, delta, segment.parts[0].digest, base)
+            data = restored(segment.digest, segment.length, delta, segment.parts[0].digest, base)
         except Damage:
             return None
         return checked(BLOB, segment.digest, data)
@@ -188,7 +188,8 @@ class PackedContent:
     def _is_known(self) -> bool:
         """Whether the segments are known to make up the blob: then it is enough to check each."""
         packed = self._packed
-        return len(packed.segments) == 1 or self._notes.holds_way(packed.digest, packed.way)
+        is_one = len(packed.segments) == 1 and packed.segments[0].digest == packed.digest
+        return is_one or self._notes.holds_way(packed.digest, packed.way)
 
     def check(self) -> None:
         hasher = blake3()

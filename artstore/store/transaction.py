@@ -268,8 +268,8 @@ class Transaction:
 
         Unless it was `checked` that they make up this blob, `publish` does so.
         """
-        if len(blob.segments) > 1:
-            recipe = encode_recipe(Recipe(blob.size, blob.segments))
+        if (named := Recipe(blob.size, blob.segments)).is_needed:
+            recipe = encode_recipe(named)
             self._begin_writing()
             with self.storage.writing():
                 writer = self._segments = self._segments or FramedWriter(self.staged())

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from artstore.domain.digest import Digest
 from artstore.domain.frames import WIDTHS, encode
-from artstore.domain.recipes import Part, Segment
+from artstore.domain.recipes import Segment
 from artstore.store.objects import ObjectStore
 from artstore.store.packs import Row
 from artstore.store.reading import read_windows
@@ -25,20 +25,22 @@ def send_segments(
     # 1. How is each segment to be stored at the receiver, and which parts does it lack?
     segments = {segment for blob in packed.values() for segment in blob.segments}
     whole = {part for segment in segments for part in segment.whole.parts}
-    relied = tx.rely_on_parts(whole | {part for segment in segments for part in segment.parts})
-    gets = relied | {part for segment in segments if segment.delta is None for part in segment.parts}
+    relied = {
+        part.digest for part in tx.rely_on_parts(whole | {part for segment in segments for part in segment.parts})
+    }
+    gets = relied | {segment.digest for segment in segments if segment.delta is None}
     chosen = {segment: _chosen(segment, gets) for segment in segments}
     # 2. Send what is stored in that way, neighbours at once; then the segments that were deltas only.
-    stored = {part: place for blob in packed.values() for part, place in blob.places.items()}
-    wanted = {part for segment in chosen.values() for part in segment.parts} - relied
-    sent = relied | _send_stored(source, tx, {part: stored[part] for part in wanted & stored.keys()})
+    stored = {part.digest: place for blob in packed.values() for part, place in blob.places.items()}
+    wanted = {part.digest for segment in chosen.values() for part in segment.parts} - relied
+    sent = relied | _send_stored(source, tx, [stored[digest] for digest in wanted & stored.keys()])
     for blob in packed.values():
         sent |= _send_decoded(source, tx, blob, wanted - stored.keys() - sent)
     # 3. Name the blobs, but for those with a part that didn't arrive.
     arrived = set[Digest]()
     for blob in packed.values():
         there = blob._replace(segments=tuple(chosen[segment] for segment in blob.segments))
-        if all(part in sent for segment in there.segments for part in segment.parts):
+        if all(part.digest in sent for segment in there.segments for part in segment.parts):
             tx.add_packed(there, checked=source.here is not None)
             advance(1, blob.size)
             arrived.add(blob.digest)
@@ -54,16 +56,15 @@ def _packed(source: ObjectStore, large: Mapping[Digest, int]) -> dict[Digest, Pa
     return {digest: blob for digest, blob in packed.items() if source.large.is_right_in_packs(digest, large[digest])}
 
 
-def _chosen(segment: Segment, gets: set[Part]) -> Segment:
+def _chosen(segment: Segment, gets: set[Digest]) -> Segment:
     """How to store a segment where these parts are: whole if it is there, as a delta if its base is, else whole."""
-    base, *delta = segment.parts
-    return segment.whole if delta and (segment.whole.parts[0] in gets or base not in gets) else segment
+    return segment.whole if segment.digest in gets or segment.base not in gets else segment
 
 
-def _send_stored(source: ObjectStore, tx: Transaction, places: Mapping[Part, tuple[str, Row]]) -> set[Part]:
+def _send_stored(source: ObjectStore, tx: Transaction, places: Iterable[tuple[str, Row]]) -> set[Digest]:
     """Send parts as they are stored. Returns those that are right."""
     rows: dict[str, list[Row]] = {}
-    for name, row in places.values():
+    for name, row in places:
         rows.setdefault(name, []).append(row)
     right = set[Digest]()
     for window in read_windows(source.packs, list(rows.items())):
@@ -72,21 +73,20 @@ def _send_stored(source: ObjectStore, tx: Transaction, places: Mapping[Part, tup
                 tx.add_part(row, window.stored(row))
                 right.add(row.digest)
         tx.write_through()
-    return {part for part in places if part.digest in right}
+    return right
 
 
-def _send_decoded(source: ObjectStore, tx: Transaction, blob: Packed, wanted: Iterable[Part]) -> set[Part]:
+def _send_decoded(source: ObjectStore, tx: Transaction, blob: Packed, wanted: set[Digest]) -> set[Digest]:
     """Send segments whole that are stored as deltas. Returns those that were."""
-    missing, sent = set(wanted), set[Part]()
-    if missing.isdisjoint(part for segment in blob.segments for part in segment.whole.parts):
+    sent = set[Digest]()
+    if wanted.isdisjoint(segment.digest for segment in blob.segments):
         return sent
     with source.large.packed.open(blob) as content:
         at = 0
         for segment in blob.segments:
-            (part,) = segment.whole.parts
-            if part in missing - sent:
+            if segment.digest in wanted and segment.digest not in sent:
                 tx.add_segment(segment, encode(content.read(at, segment.length), WIDTHS))
                 tx.write_through()
-                sent.add(part)
+                sent.add(segment.digest)
             at += segment.length
     return sent

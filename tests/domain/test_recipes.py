@@ -60,7 +60,13 @@ def test_a_segment_that_is_a_delta_is_followed_by_the_delta_and_its_base() -> No
     delta, base = Digest(b"d" * 32), Digest(b"b" * 32)
     recipe = recipe_of(Segment(HALF, DIGEST), Segment(HALF, DIGEST, delta, base))
     assert encode_recipe(recipe) == packed(LEAST_SIZE, [HALF, DIGEST], [HALF, DIGEST, delta, base])
-    assert list(recipe.parts) == [Part(BLOB, DIGEST, HALF), Part(BLOB, base, HALF), Part(DELTA, delta, None)]
+    assert list(recipe.parts) == [Part(BLOB, DIGEST, HALF), Part(BLOB, base, None), Part(DELTA, delta, None)]
+
+
+def test_a_blob_of_one_segment_has_a_recipe_if_that_is_a_delta() -> None:
+    whole, delta = Segment(MOST, DIGEST), Segment(MOST, DIGEST, DIGEST, DIGEST)
+    assert (recipe_of(whole).is_needed, recipe_of(delta).is_needed) == (False, True)
+    assert decode_recipe(encode_recipe(recipe_of(delta))) == recipe_of(delta)
 
 
 def test_a_blob_that_is_a_file_of_its_own_is_large_enough_for_a_recipe() -> None:
@@ -87,7 +93,8 @@ GOOD = packed(LEAST_SIZE, [HALF, DIGEST], [HALF, DIGEST])
         (GOOD[:-1] + b"x", "not what its check says"),
         (b"\xdc\0\4" + GOOD[1:], "not in canonical form"),
         (packed(), "r1 can't be decoded: it has 1 fields"),
-        (packed(MOST, [MOST, DIGEST]), "r1 can't be decoded: it has 3 fields"),
+        (packed(MOST), "r1 can't be decoded: it has 2 fields"),
+        (packed(MOST, [MOST, DIGEST]), "r1 has one segment, which is stored whole: it needs none"),
         (packed(LEAST_SIZE - 1, [HALF, DIGEST], [HALF - 1, DIGEST]), "r1 is of a blob of 1048576 bytes at least, not 1048575"),
         (packed("1048576", [HALF, DIGEST], [HALF, DIGEST]), "not 1048576"),
         (packed(float(LEAST_SIZE), [HALF, DIGEST], [HALF, DIGEST]), "not 1048576.0"),

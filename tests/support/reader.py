@@ -12,7 +12,7 @@ from blake3 import blake3
 from msgpack import packb, unpackb
 
 from tests.support.fold import FIELDS, Change, Entries, fold, fold_run, unsealed
-from tests.support.unpacked import Copies, objects_of, segments, xored
+from tests.support.unpacked import Copies, beside, objects_of, segments
 
 OBJECTS, DIRECTORY, PART, REFERENCE = {1: "blob", 2: "tree", 3: "version", 4: "recipe", 5: "delta"}, 2, 3, 4
 SPLIT = 16384
@@ -61,10 +61,10 @@ class Reader:
                 return data
         raise LookupError(f"{kind} {digest} is missing or damaged")
 
-    def _segment(self, length: int, segment: bytes, *beside: bytes) -> bytes:  # as it is, or with a delta and its base
-        if not beside:
+    def _segment(self, length: int, segment: bytes, *by: bytes) -> bytes:  # as it is, or with a delta and its base
+        if not by:
             return self.read(segment.hex())
-        data = xored(self.read(beside[0].hex(), "delta"), self.read(beside[1].hex()), segment + beside[1])
+        data = beside(self.read(by[0].hex(), "delta"), self.read(by[1].hex()), segment + by[1], length)
         assert len(data) == length and hashed(data) == segment.hex(), "a delta that isn't the segment's"
         return data
 

@@ -65,14 +65,17 @@ def decoded(codec: int, width: int, stored: bytes, raw: int) -> bytes:
     return data
 
 
-def xored(delta: bytes, base: bytes, names: bytes) -> bytes:
+def beside(delta: bytes, base: bytes, names: bytes, raw: int) -> bytes:
     begin, codec, width, zero = struct.unpack(">64sBBH", delta[:68])
     assert begin == names and zero == 0, "a delta of something else"
-    return bytes(one ^ other for one, other in zip(decoded(codec, width, delta[68:], len(base)), base, strict=True))
+    if (codec, width) == (3, 1):
+        return inflated(delta[68:], raw, base)
+    return bytes(one ^ other for one, other in zip(decoded(codec, width, delta[68:], raw), base, strict=True))
 
 
-def inflated(stored: bytes, raw: int) -> bytes:
-    reader = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: 23})
+def inflated(stored: bytes, raw: int, prefix: bytes | None = None) -> bytes:
+    known = zstd.ZstdDict(prefix, is_raw=True).as_prefix if prefix else None
+    reader = zstd.ZstdDecompressor(zstd_dict=known, options={zstd.DecompressionParameter.window_log_max: 23})
     data = reader.decompress(stored, raw)
     assert reader.eof and not reader.unused_data, "not one whole zstd frame"
     return data
@@ -94,5 +97,5 @@ def segments(recipe: bytes) -> list[list[Any]]:
     rest: bytes = packb([size, *rows])
     assert packb([check, size, *rows]) == recipe, "a recipe that is not canonical"
     assert blake3(rest, derive_key_context="artstore 2026-12-01 recipe").digest() == check, "a damaged recipe"
-    assert size == sum(row[0] for row in rows) and len(rows) > 1, "a recipe that doesn't add up"
+    assert size == sum(row[0] for row in rows) and (len(rows) > 1 or rows[0][2:]), "a recipe that doesn't add up"
     return rows

@@ -27,7 +27,7 @@ def store_anew(tx: Transaction, marks: Marks) -> int:
     costly = _costly_bases(objects, marks)
     blobs = {blob for blob, segments in marks.recipes() if any(segment.base in costly for segment in segments)}
     for blob in sorted(blobs):
-        packed = min(objects.large.packed.recipes(blob), key=lambda packed: packed.deltas, default=None)
+        packed = min(objects.large.packed.forms(blob), key=lambda packed: packed.deltas, default=None)
         if packed is None or _freed(packed, costly) < _WORTH * packed.size:
             continue
         try:
@@ -94,16 +94,13 @@ def _store_whole(tx: Transaction, packed: Packed, costly: Mapping[Digest, float]
 
 
 def superseded(objects: ObjectStore, marks: Marks) -> dict[str, set[Digest]]:
-    """The recipes that can go, by their packs: the blob has another one with fewer deltas, and was read whole by that.
+    """The recipes that can go, by their packs: the blob is there with fewer deltas, too, and was read whole from that.
 
     All collectors agree which one stays, whatever packs each has seen.
     """
-    recipes = dict[Digest, set[tuple[Segment, ...]]]()
-    for blob, segments in marks.recipes():
-        recipes.setdefault(blob, set()).add(segments)
     found = dict[str, set[Digest]]()
-    for blob in (blob for blob, some in recipes.items() if len(some) > 1):
-        whole = [packed for packed in objects.large.packed.recipes(blob) if packed.recipe in marks.packs]
+    for blob in {blob for blob, segments in marks.recipes() if any(segment.delta for segment in segments)}:
+        whole = [packed for packed in objects.large.packed.forms(blob) if packed.recipe in marks.packs]
         least = min(whole, key=lambda packed: packed.deltas, default=None)
         more = [packed for packed in whole if least is not None and packed.deltas > least.deltas]
         if least is not None and more and _is_right(objects, least):

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
-from artstore.domain.deltas import delta_digest
+from artstore.domain.deltas import decode_delta, delta_digest
 from artstore.domain.digest import BLOB, DELTA, Digest, digest_of, short
-from artstore.domain.frames import Encoded, encode
+from artstore.domain.frames import Encoded
 from artstore.domain.recipes import Part, Recipe, Segment, encode_recipe
 from artstore.errors import DamagedObject
-from artstore.operations.upkeep.beside import Base, Candidate, Elders
+from artstore.operations.upkeep.beside import Bases, Candidate, Elders
 from artstore.store.content import Content
 from artstore.store.framed import FramedWriter
 from artstore.store.transaction import Transaction
@@ -43,26 +43,27 @@ class BlobPack:
             content = opened.enter_context(self._tx.objects.large.open(one.digest, one.size))
             known, bases = self._elders.beside(one, content, opened)
             segments = self._add_segments(one, content, known, self._relied(bases))
-        if len(segments) > 1:
-            self._writer.add_recipe(one.digest, encode_recipe(Recipe(one.size, tuple(segments))))
+        recipe = Recipe(one.size, tuple(segments))
+        if recipe.is_needed:
+            self._writer.add_recipe(one.digest, encode_recipe(recipe))
         self._elders.add(one.digest, segments)
         self.blobs.append(one.digest)
         self._advance(1, 0)
 
-    def _relied(self, bases: dict[int, Base]) -> dict[int, Base]:
+    def _relied(self, bases: Bases) -> Bases:
         """Those of some bases that are in this pack, or that a collector leaves in others."""
-        elsewhere = {base.part for base in bases.values() if base.part.digest not in self._segments}
+        elsewhere = {base.part for base in bases.by_piece.values() if base.digest not in self._segments}
         gone = elsewhere - self._tx.rely_on_parts(elsewhere)
-        return {number: base for number, base in bases.items() if base.part not in gone}
+        return bases._replace(by_piece={n: base for n, base in bases.by_piece.items() if base.part not in gone})
 
     def _add_segments(
-        self, one: Candidate, content: Content, known: dict[Digest, Segment], bases: dict[int, Base]
+        self, one: Candidate, content: Content, known: dict[Digest, Segment], bases: Bases
     ) -> list[Segment]:
         """The segments of a blob, as they are stored. Two threads encode."""
         from concurrent.futures import ThreadPoolExecutor
 
         hasher, segments, begun = blake3(), list[Segment](), set[Digest]()
-        waiting: deque[tuple[Segment, Base | None, Future[Encoded | bytes]]] = deque()
+        waiting: deque[tuple[Segment, Future[Encoded | bytes]]] = deque()
         with ThreadPoolExecutor(_THREADS) as pool:
             for number, piece in enumerate(one.pieces):
                 data = content.read(piece.offset, piece.length)
@@ -72,8 +73,7 @@ class BlobPack:
                 segments.append(shared or segment)
                 if shared is None:
                     begun.add(segment.digest)
-                    base = bases.get(number)
-                    waiting.append((segment, base, pool.submit(_encoded, segment, data, piece.widths, base)))
+                    waiting.append((segment, pool.submit(bases.encoded, number, segment, data, piece.widths)))
                     if len(waiting) >= _AHEAD:
                         self._add_encoded(*waiting.popleft())
                 self._advance(0, len(data))
@@ -93,19 +93,14 @@ class BlobPack:
         parts = set(known.parts) if known is not None else None
         return known if parts is not None and self._tx.rely_on_parts(parts) == parts else None
 
-    def _add_encoded(self, segment: Segment, base: Base | None, encoded: "Future[Encoded | bytes]") -> None:
+    def _add_encoded(self, segment: Segment, encoded: "Future[Encoded | bytes]") -> None:
         """Store a segment: whole, or its delta."""
         stored = encoded.result()
         if isinstance(stored, Encoded):
             self._writer.add_frame(stored, segment.length, [(BLOB, segment.digest, 0, segment.length)])
-        elif base is not None:
+        else:
             digest = delta_digest(stored)
             if not self._tx.rely_on_parts({Part(DELTA, digest, None)}):
                 self._writer.add(DELTA, digest, stored)
-            segment = segment._replace(delta=digest, base=base.part.digest)
+            segment = segment._replace(delta=digest, base=decode_delta(stored).base)
         self._segments[segment.digest] = segment
-
-
-def _encoded(segment: Segment, data: bytes, widths: tuple[int, ...], base: Base | None) -> Encoded | bytes:
-    """A segment whole, or its delta if it has a base and that is smaller."""
-    return base.encoded(segment, data, widths) if base is not None else encode(data, widths)

@@ -203,11 +203,12 @@ class Removal:
             return None
 
     def _are_held(self, rows: list[Row]) -> bool:
-        """Whether packs in objects/ have these objects; for a recipe, one of the same blob."""
+        """Whether packs in objects/ have these objects; for a recipe, one of the same blob, or the blob as one segment."""
         packs, objects = self._objects.packs, {row.digest for row in rows if row.kind != RECIPE}
         if packs.locate_many(objects, parts=True)[1]:
             return False
-        return all(packs.holding(row.digest, recipe=True) for row in rows if row.kind == RECIPE)
+        recipes = [row.digest for row in rows if row.kind == RECIPE]
+        return all(packs.holding(blob, recipe=True) or packs.holding(blob) for blob in recipes)
 
 
 def _note(transactions: Iterable[str]) -> str:

@@ -155,7 +155,7 @@ def _stored(objects: ObjectStore, wanted: Set[Digest]) -> Iterator[tuple[Digest,
         elif (packed := objects.large.packed.find(digest)) is not None:
             yield from ((row.digest, row.stored_bytes) for _, row in packed.places.values())
             recipe = next((row for _, row in objects.packs.places(digest) if row.kind == RECIPE), None)
-            if recipe is not None and len(packed.segments) > 1:
+            if recipe is not None and (len(packed.segments) > 1 or packed.deltas):
                 yield digest, recipe.stored_bytes
 
 

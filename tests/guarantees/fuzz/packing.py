@@ -158,8 +158,9 @@ def deltas() -> list[bytes]:
         (exclusive_or(noise, b"x" * 1000), ()),
         (exclusive_or(noise, bytes(500) + noise[:500]), (2, 4)),
     ):
-        made = encode_delta(digest_of(BLOB, data), data, digest_of(BLOB, noise), noise, widths)
-        found += [_LENGTH.pack(len(data)) + made] if made is not None else []
+        for text in (False, True):
+            made = encode_delta(digest_of(BLOB, data), data, digest_of(BLOB, noise), noise, widths, text=text)
+            found += [_LENGTH.pack(len(data)) + made] if made is not None else []
     return found
 
 
@@ -170,7 +171,7 @@ def fuzz_delta(data: bytes) -> None:
     assert len(delta_digest(delta)) == 32
     names = Digest(bytes(delta[:32])), Digest(bytes(delta[32:64]))
     assert decode_delta(delta)[:2] == names
-    found = restored(names[0], delta, names[1], base)
+    found = restored(names[0], len(base), delta, names[1], base)
     assert len(found) == len(base) and len(found) <= MOST
 
 

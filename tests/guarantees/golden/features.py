@@ -282,25 +282,27 @@ def grouped_blobs(g: Place) -> Expected:
 
 
 def deltas(g: Place) -> Expected:
-    """Segments that are the difference from one of another version, of both codecs, and segments that are shared."""
+    """Segments that are what differs from one of another version, of each codec, and segments that are shared."""
     noise = b"".join(blake3(b"%d" % number).digest() for number in range(2100))
     bits = blake3(b"bits").digest(length=len(noise) // 4)
     low = b"".join(bytes([bit < 60, 0, 0, 0]) for bit in bits)
     runs = b"".join(bytes([number // 700]) * 32 for number in range(2100))
+    table = [f"a row of a table,{n % 997}" for n in range(60_000)]
+    changed = [f"{line},changed" if n % 5000 == 7 else line for n, line in enumerate(table)]
     states: list[Files] = [
-        {"model.safetensors": tensors(exclusive_or(noise, difference), bytes(1 << 20))}
-        for difference in (bytes(len(noise)), low, runs)
+        {"model.safetensors": tensors(exclusive_or(noise, difference), bytes(1 << 20)), "table.csv": "\n".join(rows)}
+        for difference, rows in ((bytes(len(noise)), table), (low, changed), (runs, changed))
     ]
     for files in states:
         g.put("model", files)
-    assert g.repository.pack().blobs == 3
+    assert g.repository.pack().blobs == 5
     (pack,) = [
         pack
         for pack in map(g.repository.objects.packs.open, g.repository.objects.packs.refresh())
         if pack.index.has_frames
     ]
     found = [pack.object(row) for row in pack.index.rows() if row.kind == DELTA]
-    assert {decode_delta(delta or b"").difference.codec for delta in found} == {1, 2}
+    assert {decode_delta(delta or b"").difference.codec for delta in found} == {1, 2, 3}
     return told({"model": collection("dataset", *map(version, states))})
 
 

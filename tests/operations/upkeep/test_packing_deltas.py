@@ -1,6 +1,7 @@
 """`artstore pack`: the next step of a training is stored as what differs from the step before."""
 
 import os
+import random
 from contextlib import closing
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from artstore.domain.digest import DELTA
 from artstore.domain.recipes import Recipe, encode_recipe
 from artstore.errors import DamagedObject
+from artstore.operations.upkeep import anew
 from artstore.operations.upkeep.merge import publish
 from artstore.repository import Repository
 from artstore.store.framed import FramedWriter
@@ -127,6 +129,62 @@ def test_a_tensor_that_changed_much_is_whole_and_the_base_from_there_on(repo: Re
         packed_of(repo, "model:v0").segments[-2].digest,
         packed_of(repo, "model:v1").segments[-1].digest,
     ]
+
+
+def table(*changed: int) -> bytes:
+    """A text of 3 MiB; some of its rows have changed, and are longer."""
+    numbers = random.Random(4)
+    rows = (f"{n},{numbers.randbytes(9).hex()}{' changed' if n in changed else ''}" for n in range(126_000))
+    return "\n".join(rows).encode()
+
+
+TEXTS = {
+    "scattered changes": table(*range(0, 126_000, 200)),
+    "rows in front": b"new,row\n" * 5000 + table(),
+    "rows in the middle": table()[: 3 << 19] + b"new,row\n" * 5000 + table()[3 << 19 :],
+    "rows deleted": table()[: 1 << 20] + table()[(1 << 20) + 100_000 :],
+    "appended": table() + b"new,row\n" * 9,
+}
+
+
+@pytest.mark.parametrize("change", TEXTS)
+def test_a_text_that_changed_takes_little_more_than_the_change(repo: Repository, tmp_path: Path, change: str) -> None:
+    save(repo, tmp_path, "data", {"table.csv": table()}, 0)
+    repo.pack()
+    before = stored_bytes(repo)
+    save(repo, tmp_path, "data", {"table.csv": TEXTS[change]}, 1)
+    repo.pack()
+    assert stored_bytes(repo) - before < 0.015 * 3 * MIB
+    assert out(repo, "data:v1", tmp_path / "out") == snapshot(tmp_path / "data1")
+
+
+def test_a_blob_of_one_segment_may_be_a_delta_and_is_stored_anew(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(anew, "_WORTH", 0.0)
+    before = b"".join(b"a row of a table,%d\n" % (n * n % 997) for n in range(60_000))
+    for number, data in enumerate((before, before[:-100] + b"changed")):
+        save(repo, tmp_path, "data", {"table.csv": data}, number)
+    repo.pack()
+    assert not stored_files(repo) and len(packed_of(repo, "data:v1", "table.csv").segments) == 1
+    assert deltas(repo, "data:v1", "table.csv") == 1
+    assert out(repo, "data:v1", tmp_path / "packed") == snapshot(tmp_path / "data1")
+    repo.delete("data:v0")
+    gc(repo)
+    assert deltas(repo, "data:v1", "table.csv") == 0
+    assert out(repo, "data:v1", tmp_path / "out") == snapshot(tmp_path / "data1")
+    after = stored_bytes(repo)
+    gc(repo)
+    assert stored_bytes(repo) == after
+
+
+def test_a_text_is_read_in_ranges_beside_its_base(repo: Repository, tmp_path: Path) -> None:
+    for number, data in enumerate((table(), TEXTS["scattered changes"])):
+        save(repo, tmp_path, "data", {"table.csv": data}, number)
+    repo.pack()
+    with repo.objects.large.packed.open(packed_of(repo, "data:v1", "table.csv")) as content:
+        for offset in (0, MIB - 7, 2 * MIB + 3):
+            assert content.read(offset, 3000) == TEXTS["scattered changes"][offset : offset + 3000]
 
 
 def test_a_base_stays_when_its_version_is_deleted(trains: Repository, tmp_path: Path) -> None:
