@@ -2,10 +2,12 @@
 
     python -m benchmarks.packed --work FOLDER [--mib 1024] [--weights FILE.pt ...]
     python -m benchmarks.packed --work FOLDER --small 50000 [--code FOLDER]
+    python -m benchmarks.packed --work FOLDER --states FILE ...
 
 Weights are drawn from a normal distribution: their bytes shrink as those of trained models do, and no segment of two
 states that were drawn apart is equal. `--weights` adds files of real ones. With `--small` it packs this number of files
-of 4 KiB, and JSON labels, and with `--code` the Python files of a folder.
+of 4 KiB, and JSON labels, and with `--code` the Python files of a folder; with `--states` versions of one file, such as
+`benchmarks.trained` makes.
 """
 
 import argparse
@@ -34,12 +36,16 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--mib", type=int, default=1024, help="size of one checkpoint")
     parser.add_argument("--weights", type=Path, nargs="*", default=[])
+    parser.add_argument("--states", type=Path, nargs="*", default=[], help="pack only these, as versions of one file")
     parser.add_argument("--small", type=int, default=0, metavar="N", help="pack N small files in place of large ones")
     parser.add_argument("--code", type=Path, help="a folder with Python files")
     options = parser.parse_args()
     if options.small:
         for name, files in small_cases(options.small, options.code):
             print(small_line(name, options.work / name.replace(" ", "-"), files), flush=True)
+        return
+    if options.states:
+        print(line(options.states[-1].name, options.work, [_written(path.read_bytes()) for path in options.states]))
         return
     random_numbers = numpy.random.default_rng(7)
     for name, versions in cases(random_numbers, options.mib * MIB, options.weights):
@@ -66,6 +72,10 @@ def cases(numbers: _Random, size: int, weights: list[Path]) -> Iterator[tuple[st
         [_written(noise), _written(noise[: size // 2] + numbers.bytes(65536) + noise[size // 2 :])],
     )
     yield "hex digits", [_written(noise[: size // 2].hex().encode())]
+    yield (
+        "table of which 0.5 % of the lines changed",
+        [_written(_table(size // 4, changed)) for changed in (False, True)],
+    )
     for path in weights:
         yield path.name, [_written(path.read_bytes())]
 
@@ -92,6 +102,17 @@ def _trained(numbers: _Random, size: int, width: int) -> Iterator[bytes]:
         single = weights.view(numpy.uint32)
         yield (single >> 16).astype(numpy.uint16).tobytes() if width == 2 else single.tobytes()
         weights = weights + numpy.float32(1e-5) * numbers.standard_normal(size // width, dtype=numpy.float32)
+
+
+def _table(size: int, changed: bool) -> bytes:
+    """Lines of a random word and a number; if `changed`, one in 200 has another word."""
+    words = random.Random(7)
+    lines, at = list[bytes](), 0
+    while at < size:
+        word = words.randbytes(4).hex()
+        lines.append(f"{len(lines)},{word[::-1] if changed and len(lines) % 200 == 7 else word},{at % 1009}\n".encode())
+        at += len(lines[-1])
+    return b"".join(lines)
 
 
 def _with_new_end(numbers: _Random, state: bytes) -> bytes:
