@@ -41,7 +41,7 @@ def leftovers(root: Path) -> list[str]:
 def flip(path: Path, offset: int = -1) -> None:
     path.chmod(0o644)
     data = bytearray(path.read_bytes())
-    data[min(offset, len(data) - 1)] ^= 1
+    data[offset] ^= 1
     path.write_bytes(data)
 
 
@@ -430,7 +430,10 @@ def _cache_damages() -> dict[str, Callable[[Path], None]]:
         return lambda path: (path.unlink(), make(path))[0]
 
     cuts = {f"{n} bytes": (lambda n: lambda path: os.truncate(path, n))(n) for n in (0, 1, 7, 8, 15, 16, 17, 40)}
-    flips = {f"flipped at {n}": (lambda n: lambda path: flip(path, n))(n) for n in (0, 9, 30, -1, -8, -9, -30)}
+    flips = {
+        f"flipped at {n}": (lambda n: lambda path: flip(path, n % path.stat().st_size))(n)
+        for n in (0, 9, 30, -1, -8, -9, -30)
+    }
     kinds = {
         "folder": replaced(Path.mkdir),
         "fifo": replaced(lambda path: os.mkfifo(path)),
