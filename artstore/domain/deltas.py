@@ -48,15 +48,13 @@ def encode_delta(
 ) -> bytes | None:
     """A segment's delta. None if it isn't worth it, judged by samples: see WORTH.
 
-    With `text` it is one with the codec BESIDE, else one for arrays, which need bases of their length.
+    With `text`, and where the lengths differ, it is one with the codec BESIDE, else the exclusive or.
     """
-    alone = estimate(data, widths)
+    alone, text = estimate(data, widths), text or len(data) != len(base_data)
     if text and len(base_data) < LEAST_BASE:
         return None
     if text:
         codec, width, stored = BESIDE, 1, encode_beside(data, base_data)
-    elif len(data) != len(base_data):
-        return None
     else:
         difference = exclusive_or(data, base_data)
         if estimate(difference, widths) > WORTH * alone:

@@ -92,8 +92,10 @@ def test_a_text_with_scattered_changes_takes_little_more_than_these() -> None:
     assert restored(SEGMENT, len(after), delta, BASE, before) == after
 
 
-def test_arrays_of_other_lengths_have_no_delta() -> None:
-    assert encode_delta(SEGMENT, WEIGHTS, BASE, WEIGHTS[2:], (2,), text=False) is None
+def test_what_is_of_another_length_is_found_as_in_a_text() -> None:
+    delta = encode_delta(SEGMENT, WEIGHTS, BASE, WEIGHTS[2:], (2,), text=False)
+    assert delta is not None and len(delta) < 0.001 * len(WEIGHTS)
+    assert decode_delta(delta).difference.codec == BESIDE
 
 
 def test_texts_that_have_nothing_in_common_have_no_delta() -> None:
