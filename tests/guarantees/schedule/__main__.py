@@ -65,7 +65,7 @@ CASTS: list[Cast] = [
     ("packs", ("mover", "merger", "merger", "collector")),
     ("steps", ("forgetter", "collector", "heir")),
     ("steps", ("forgetter", "collector", "collector")),
-    ("steps", ("forgetter", "heir", "deleter", "collector")),
+    ("steps", ("forgetter", "heir", "collector", "collector")),
     ("files", ("packer", "saver")),
     ("files", ("packer", "collector")),
     ("files", ("packer", "saver", "deleter", "collector")),
