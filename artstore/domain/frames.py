@@ -206,7 +206,9 @@ def salvaged(codec: int, stored: bytes | memoryview, raw_length: int) -> bytes:
 
     It may be wrong, too: the caller has to check what it takes of it.
     """
-    if codec != ZSTD or not 0 <= raw_length <= MOST:
+    if not 0 <= raw_length <= MOST:
+        return b""
+    if codec != ZSTD:
         return bytes(stored[:raw_length]) if codec == RAW else b""
     zstd, found = _zstd(), bytearray()
     decompressor = zstd.ZstdDecompressor(options=_READING)
