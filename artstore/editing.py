@@ -91,6 +91,8 @@ class Editor(View):
     def pack_later(self) -> int:
         """Pack large files in the background, if enough was saved: see `operations.upkeep.automatic.pack_later`.
 
+        Not for a failed run: after an interrupt, to load a module as Python ends would make the exit code 1.
+
         >>> repository.pack_later()
         0
         """

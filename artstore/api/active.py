@@ -349,8 +349,7 @@ class ActiveRun(Shown):
             forget_run(self._start_folder, self.id)
         if not self._disabled:
             say_ended(self._recording.state(), self._recording.root, self.settings, quiet=quiet)
-            if not exit_code:  # after an interrupt, to load a module as Python ends would make its exit code 1
-                say_packing(self._recording.repository.pack_later(), self.settings, quiet=quiet)
+            say_packing(0 if exit_code else self._recording.repository.pack_later(), self.settings, quiet=quiet)
         atexit.unregister(self.end_at_exit)
         session.end(self)
         if unheard is not None:
